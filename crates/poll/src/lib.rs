@@ -1,0 +1,1 @@
+//! gopark-poll: everything that waits: PollDesc, FdMutex, Fd, deadlines, timers, netpoll.

@@ -1,0 +1,1 @@
+//! gopark-sys: the outside world: poller backends, stacks, context switch, system calls, clock.

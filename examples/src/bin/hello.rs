@@ -1,0 +1,2 @@
+//! The smallest server (to be written).
+fn main() {}
