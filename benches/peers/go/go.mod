@@ -1,0 +1,3 @@
+module gopark.invalid/peers
+
+go 1.23
