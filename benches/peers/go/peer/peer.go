@@ -25,6 +25,12 @@ const (
 
 // In init the main goroutine is still on the main thread, to which the kernel ties this setting and which Go never ends.
 func init() {
+	TieToParent()
+}
+
+// TieToParent has the kernel kill this process when its parent ends, so that nothing outlives a benchmark. It runs
+// when this package is initialised; a program that needs nothing else of it calls it to say why it is imported.
+func TieToParent() {
 	if _, _, errno := syscall.RawSyscall(syscall.SYS_PRCTL, prSetPdeathsig, uintptr(syscall.SIGKILL), 0); errno != 0 {
 		fmt.Fprintln(os.Stderr, "cannot tie this process to its parent:", errno)
 		os.Exit(2)
