@@ -1,10 +1,51 @@
-//! The repository's own tasks.
-mod bench;
+//! The repository's own tasks: one entry for what a person runs and for what CI runs.
+//!
+//! `cargo xtask help` lists them. yaml and shell hold no logic: they call this program.
 
-fn main() -> anyhow::Result<()> {
-    let args: Vec<String> = std::env::args().skip(1).collect();
-    match args.split_first() {
-        Some((command, rest)) if command == "bench" => bench::run(rest),
-        _ => anyhow::bail!("usage: cargo xtask bench"),
+#![forbid(unsafe_code)]
+
+mod bench;
+mod ci;
+mod cmd;
+mod loom;
+mod tidy;
+mod tools;
+
+use std::process::ExitCode;
+
+const HELP: &str = "\
+usage: cargo xtask COMMAND [ARGUMENTS]
+
+  ci [STEP...]      every check, in CI's order, with timings; with names, those steps alone
+  ci --list         the steps and the command behind each
+  tidy              the rules that a program can check (layers, unsafe, sizes, comments, words)
+  loom [FILTER]     the loom models of the lock-free parts (FILTER: part of a test's name)
+  bench [ARGS...]   the benchmarks; `cargo xtask bench help` says more
+  help              this text
+";
+
+fn main() -> ExitCode {
+    let mut args: Vec<String> = std::env::args().skip(1).collect();
+    let command = if args.is_empty() { "help".to_owned() } else { args.remove(0) };
+    let outcome = match command.as_str() {
+        "ci" => ci::run(&args),
+        "tidy" => tidy::run(&args),
+        "loom" => loom::run(&args),
+        "bench" => bench::run(&args),
+        "help" | "--help" | "-h" => {
+            print!("{HELP}");
+            Ok(())
+        }
+        other => {
+            eprint!("xtask: no command `{other}`\n\n{HELP}");
+            return ExitCode::from(2);
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("xtask {command}: {e:#}");
+            ExitCode::FAILURE
+        }
     }
 }
