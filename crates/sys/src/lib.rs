@@ -1,4 +1,15 @@
 //! gopark-sys: the outside world: poller backends, stacks, context switch, system calls, clock.
 
+pub mod context;
+pub mod errno;
 pub mod loom;
+pub mod note;
 pub mod ptr;
+pub mod sysfd;
+pub mod thread;
+pub mod throw;
+pub mod time;
+pub mod tls;
+
+pub use errno::{Errno, Result};
+pub use sysfd::SysFd;

@@ -1,0 +1,128 @@
+//! `Note`: puts a thread to sleep until one event. Go: runtime/lock_futex.go note.
+//!
+//! | value | meaning | set by |
+//! | --- | --- | --- |
+//! | 0 | nothing happened | `clear` |
+//! | 1 | the event happened | `wakeup` |
+//! | 2 | a thread sleeps on it | `sleep`, by CAS from 0 |
+//!
+//! std's `park` and `unpark` will not do: their token belongs to the thread, and a library that unparks the thread
+//! it runs on would wake, or rob, the scheduler.
+#![cfg_attr(target_os = "linux", allow(unsafe_code))]
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+const EMPTY: u32 = 0;
+const SIGNALED: u32 = 1;
+const SLEEPING: u32 = 2;
+
+/// An event that happens once, and one thread that waits for it; then `clear`, and again.
+#[derive(Debug, Default)]
+pub struct Note {
+    word: AtomicU32,
+}
+
+impl Note {
+    /// A note nothing happened to.
+    pub const fn new() -> Note {
+        Note { word: AtomicU32::new(EMPTY) }
+    }
+
+    /// Forgets the event. By the waiter, when nobody can be about to wake it.
+    pub fn clear(&self) {
+        self.word.store(EMPTY, Ordering::Relaxed);
+    }
+
+    /// The event happened: the sleeper wakes, or will not fall asleep.
+    ///
+    /// The note may be reused by its waiter from the first instruction on; the wake-up that follows then hits
+    /// nobody, or is spurious, which sleepers tolerate.
+    pub fn wakeup(&self) {
+        // Release: what the waker did before is seen by the sleeper. Acquire is not needed. Pairs with `sleep`.
+        if self.word.swap(SIGNALED, Ordering::Release) == SLEEPING {
+            imp::wake(&self.word);
+        }
+    }
+
+    /// Sleeps until the event happened.
+    pub fn sleep(&self) {
+        while !self.wait(None) {}
+    }
+
+    /// Sleeps until the event happened, for at most `timeout`; true if it happened.
+    pub fn sleep_for(&self, timeout: Duration) -> bool {
+        let end = Instant::now().checked_add(timeout);
+        loop {
+            let left = end.map(|end| end.saturating_duration_since(Instant::now()));
+            if self.wait(left) {
+                return true;
+            }
+            if left.is_some_and(|left| left.is_zero()) {
+                return false;
+            }
+        }
+    }
+
+    /// One wait; true if the event happened.
+    fn wait(&self, timeout: Option<Duration>) -> bool {
+        // Acquire in all: pairs with `wakeup`.
+        if self.word.load(Ordering::Acquire) == SIGNALED {
+            return true;
+        }
+        let _ = self.word.compare_exchange(EMPTY, SLEEPING, Ordering::Acquire, Ordering::Acquire);
+        imp::wait(&self.word, SLEEPING, timeout);
+        self.word.load(Ordering::Acquire) == SIGNALED
+    }
+}
+
+#[cfg(target_os = "linux")]
+mod imp {
+    //! futex(2).
+    use super::{AtomicU32, Duration};
+
+    pub(super) fn wait(word: &AtomicU32, expected: u32, timeout: Option<Duration>) {
+        let ts = timeout.map(|d| libc::timespec {
+            tv_sec: libc::time_t::try_from(d.as_secs()).unwrap_or(libc::time_t::MAX),
+            tv_nsec: d.subsec_nanos() as libc::c_long,
+        });
+        let ts = ts.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+        let op = libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG;
+        // SAFETY: the word and the time outlive the call. All outcomes (woken, changed, interrupted, timed out) are
+        // for the caller to find out from the word.
+        unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), op, expected, ts) };
+    }
+
+    pub(super) fn wake(word: &AtomicU32) {
+        let op = libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG;
+        // SAFETY: the address is only a key here: it is not read.
+        unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), op, 1) };
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod imp {
+    //! One lock and condition for all notes: correct anywhere, fast enough where we do not measure.
+    use super::{AtomicU32, Duration};
+    use parking_lot::{Condvar, Mutex};
+    use std::sync::atomic::Ordering;
+
+    static LOCK: Mutex<()> = Mutex::new(());
+    static CHANGED: Condvar = Condvar::new();
+
+    pub(super) fn wait(word: &AtomicU32, expected: u32, timeout: Option<Duration>) {
+        let mut guard = LOCK.lock();
+        if word.load(Ordering::Acquire) != expected {
+            return; // pairs with `wakeup`
+        }
+        match timeout {
+            Some(timeout) => drop(CHANGED.wait_for(&mut guard, timeout)),
+            None => CHANGED.wait(&mut guard),
+        }
+    }
+
+    pub(super) fn wake(_word: &AtomicU32) {
+        drop(LOCK.lock());
+        CHANGED.notify_all();
+    }
+}
