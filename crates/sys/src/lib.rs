@@ -2,9 +2,14 @@
 
 pub mod context;
 pub mod errno;
+#[doc(hidden)]
+pub mod hook;
 pub mod loom;
 pub mod note;
 pub mod ptr;
+pub mod rw;
+pub mod sock;
+pub mod sockopt;
 pub mod sysfd;
 pub mod thread;
 pub mod throw;

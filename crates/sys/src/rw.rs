@@ -1,0 +1,73 @@
+//! Reading and writing: one system call each, no retry on EINTR, the error number out.
+#![allow(unsafe_code)]
+
+use std::io::{IoSlice, IoSliceMut};
+
+use crate::errno::{Result, check, check_size};
+use crate::sysfd::SysFd;
+
+/// Where a write to a peer that is gone must not raise SIGPIPE: Linux and the BSDs have the flag, macOS an option.
+#[cfg(not(target_vendor = "apple"))]
+const NOSIGNAL: libc::c_int = libc::MSG_NOSIGNAL;
+#[cfg(target_vendor = "apple")]
+const NOSIGNAL: libc::c_int = 0;
+
+/// read(2).
+#[inline]
+pub fn read(fd: &SysFd, buf: &mut [u8]) -> Result<usize> {
+    // SAFETY: the buffer is writable for its length.
+    check_size(unsafe { libc::read(fd.raw(), buf.as_mut_ptr().cast(), buf.len()) })
+}
+
+/// readv(2). At most 1,024 buffers (IOV_MAX).
+pub fn readv(fd: &SysFd, bufs: &mut [IoSliceMut<'_>]) -> Result<usize> {
+    let n = bufs.len().min(libc::UIO_MAXIOV as usize);
+    // SAFETY: IoSliceMut has the layout of iovec, and each buffer is writable for its length.
+    check_size(unsafe { libc::readv(fd.raw(), bufs.as_mut_ptr().cast(), n as libc::c_int) })
+}
+
+/// write(2), for what is not a socket.
+#[inline]
+pub fn write(fd: &SysFd, buf: &[u8]) -> Result<usize> {
+    // SAFETY: the buffer is readable for its length.
+    check_size(unsafe { libc::write(fd.raw(), buf.as_ptr().cast(), buf.len()) })
+}
+
+/// send(2) without SIGPIPE, for sockets.
+#[inline]
+pub fn send(fd: &SysFd, buf: &[u8]) -> Result<usize> {
+    // SAFETY: the buffer is readable for its length.
+    check_size(unsafe { libc::send(fd.raw(), buf.as_ptr().cast(), buf.len(), NOSIGNAL) })
+}
+
+/// sendmsg(2) with several buffers and without SIGPIPE, for sockets. At most 1,024 buffers.
+pub fn writev(fd: &SysFd, bufs: &[IoSlice<'_>]) -> Result<usize> {
+    // SAFETY: a zeroed msghdr is an empty one.
+    let mut msg: libc::msghdr = unsafe { std::mem::zeroed() };
+    msg.msg_iov = bufs.as_ptr().cast_mut().cast();
+    msg.msg_iovlen = bufs.len().min(libc::UIO_MAXIOV as usize) as _;
+    // SAFETY: IoSlice has the layout of iovec; sendmsg only reads through it.
+    check_size(unsafe { libc::sendmsg(fd.raw(), &msg, NOSIGNAL) })
+}
+
+/// recv(2) with MSG_PEEK: what a read would return, left in place.
+pub fn peek(fd: &SysFd, buf: &mut [u8]) -> Result<usize> {
+    // SAFETY: the buffer is writable for its length.
+    check_size(unsafe { libc::recv(fd.raw(), buf.as_mut_ptr().cast(), buf.len(), libc::MSG_PEEK) })
+}
+
+/// poll(2) without waiting: true if a read would not block.
+pub fn poll_readable(fd: &SysFd) -> Result<bool> {
+    poll_now(fd, libc::POLLIN)
+}
+
+/// poll(2) without waiting: true if a write would not block.
+pub fn poll_writable(fd: &SysFd) -> Result<bool> {
+    poll_now(fd, libc::POLLOUT)
+}
+
+fn poll_now(fd: &SysFd, events: libc::c_short) -> Result<bool> {
+    let mut pollfd = libc::pollfd { fd: fd.raw(), events, revents: 0 };
+    // SAFETY: one valid entry.
+    Ok(check(unsafe { libc::poll(&mut pollfd, 1, 0) })? > 0)
+}
