@@ -5,6 +5,7 @@ pub mod errno;
 #[doc(hidden)]
 pub mod hook;
 pub mod loom;
+pub mod netpoll;
 pub mod note;
 pub mod ptr;
 pub mod rw;
