@@ -65,7 +65,11 @@ impl Coroutine {
     /// - `f` does not unwind, and what it borrows lives until it has returned.
     /// - If the coroutine is never resumed to its end, `f` is never dropped; that is safe, but leaks.
     #[inline]
-    pub unsafe fn new<F: FnOnce(&Yielder, *mut ())>(base: NonNull<u8>, limit: NonNull<u8>, f: F) -> Coroutine {
+    pub unsafe fn new<F: FnOnce(&Yielder, *mut ())>(
+        base: NonNull<u8>,
+        limit: NonNull<u8>,
+        f: F,
+    ) -> Coroutine {
         let address = |p: NonNull<u8>| match StackPointer::new(p.as_ptr().addr()) {
             Some(address) => address,
             None => crate::throw!("a stack at address zero"),

@@ -91,7 +91,9 @@ mod imp {
         /// What the thread does at the moment. About 3 µs: a read of its stat file, which stays open.
         pub fn run_state(&self) -> RunState {
             let path = format!("/proc/self/task/{}/stat", self.tid);
-            let Some(file) = self.stat.get_or_init(|| File::open(path).ok()) else { return RunState::Unknown };
+            let Some(file) = self.stat.get_or_init(|| File::open(path).ok()) else {
+                return RunState::Unknown;
+            };
             let mut text = [0_u8; 256];
             let Ok(len) = file.read_at(&mut text, 0) else { return RunState::Unknown };
             // "tid (name) S ...": the name may hold anything, a parenthesis too; the state follows the last one.

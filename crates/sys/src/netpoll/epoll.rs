@@ -50,7 +50,8 @@ impl EpollRegistrar {
     fn add(&self, fd: i32, token: Token, interest: i32) -> Result<()> {
         let mut event = libc::epoll_event { events: interest as u32, u64: token.as_u64() };
         // SAFETY: event is valid; a descriptor that is not open is an error.
-        check(unsafe { libc::epoll_ctl(self.epfd.as_raw_fd(), libc::EPOLL_CTL_ADD, fd, &mut event) }).map(drop)
+        check(unsafe { libc::epoll_ctl(self.epfd.as_raw_fd(), libc::EPOLL_CTL_ADD, fd, &mut event) })
+            .map(drop)
     }
 }
 
@@ -112,7 +113,9 @@ impl EpollSelector {
             };
             let none = std::ptr::null::<libc::sigset_t>();
             // SAFETY: the list has room for max events, ts is valid, no signal mask is given.
-            let n = unsafe { libc::syscall(libc::SYS_epoll_pwait2, epfd, self.list.as_mut_ptr(), max, &ts, none, 8) };
+            let n = unsafe {
+                libc::syscall(libc::SYS_epoll_pwait2, epfd, self.list.as_mut_ptr(), max, &ts, none, 8)
+            };
             match n {
                 -1 if matches!(Errno::last(), Errno::ENOSYS | Errno::EPERM) => self.has_pwait2 = false,
                 -1 => return Err(Errno::last()),
