@@ -27,7 +27,8 @@ pub(crate) fn write(path: &Path, host: &str, cases: &[Case]) -> Result<()> {
         std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     }
     let markdown = format!(
-        "# gopark and its peers\n\n```text\n{host}\n```\n\nMedians over the rounds.\n{}\n## Targets\n\n```text\n{}```\n",
+        "# gopark and its peers\n\n```text\n{host}\n```\n\nMedians over the rounds.\n{}\n\
+         ## Targets\n\n```text\n{}```\n",
         render(cases, Style::Markdown),
         summary(cases)
     );

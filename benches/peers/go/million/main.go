@@ -35,5 +35,8 @@ func main() {
 	}
 	parked.Wait()
 	fmt.Println("parked", time.Since(start).Nanoseconds())
-	<-release
+	for {
+		// Waiting for the channel too would be a deadlock in Go's eyes.
+		time.Sleep(time.Hour)
+	}
 }
