@@ -1,0 +1,168 @@
+//! What poll needs from above: one trait, implemented by the scheduler and installed once per process.
+//!
+//! [`ThreadRuntime`](crate::ThreadRuntime) is the reference implementation, with threads for goroutines.
+
+use std::sync::OnceLock;
+
+use gopark_sys::netpoll::Backend;
+
+use crate::netpoll::{NETPOLL, Netpoll};
+use crate::{ParkSlot, ReadyList, Timers, Waiter};
+
+/// Why somebody is parked. The texts are Go's, as in its goroutine dumps.
+#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
+#[repr(u8)]
+pub enum WaitReason {
+    /// On a descriptor.
+    IoWait,
+    /// On a semaphore: the lock of a descriptor, the end of a close.
+    Semacquire,
+    /// In `sleep`.
+    Sleep,
+    /// Receiving from a channel.
+    ChanReceive,
+    /// Sending on a channel.
+    ChanSend,
+    /// Receiving from a channel that never delivers.
+    ChanReceiveNil,
+    /// Sending on a channel that never receives.
+    ChanSendNil,
+    /// In a select.
+    Select,
+    /// In a select without cases.
+    SelectNoCases,
+    /// On a `sync::Mutex`.
+    SyncMutexLock,
+    /// On a `sync::RwLock`, to read.
+    SyncRwMutexRLock,
+    /// On a `sync::RwLock`, to write.
+    SyncRwMutexLock,
+    /// On a `sync::WaitGroup`.
+    SyncWaitGroupWait,
+    /// On a `sync::Cond`.
+    SyncCondWait,
+    /// For the end of another goroutine.
+    Join,
+    /// Preempted.
+    Preempted,
+}
+
+impl WaitReason {
+    /// Go's text.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            WaitReason::IoWait => "IO wait",
+            WaitReason::Semacquire => "semacquire",
+            WaitReason::Sleep => "sleep",
+            WaitReason::ChanReceive => "chan receive",
+            WaitReason::ChanSend => "chan send",
+            WaitReason::ChanReceiveNil => "chan receive (nil chan)",
+            WaitReason::ChanSendNil => "chan send (nil chan)",
+            WaitReason::Select => "select",
+            WaitReason::SelectNoCases => "select (no cases)",
+            WaitReason::SyncMutexLock => "sync.Mutex.Lock",
+            WaitReason::SyncRwMutexRLock => "sync.RWMutex.RLock",
+            WaitReason::SyncRwMutexLock => "sync.RWMutex.Lock",
+            WaitReason::SyncWaitGroupWait => "sync.WaitGroup.Wait",
+            WaitReason::SyncCondWait => "sync.Cond.Wait",
+            WaitReason::Join => "join",
+            WaitReason::Preempted => "preempted",
+        }
+    }
+}
+
+impl std::fmt::Display for WaitReason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Who runs. See the module's text; every method may be called from any thread.
+pub trait Runtime: Sync {
+    /// Parks the calling goroutine or thread on `slot`.
+    ///
+    /// Once the caller is parked so far that another thread may wake it, the implementation calls
+    /// `slot.commit(waiter)`, from memory that outlives the wait. False: do not park, return at once. Otherwise it
+    /// returns after `goready` was called with that waiter, and never before.
+    fn gopark(&self, slot: &'static ParkSlot, reason: WaitReason);
+
+    /// Makes `w`, handed out by `unblock`, runnable. Called exactly once for each time it was handed out.
+    fn goready(&self, w: Waiter);
+
+    /// `goready` for a whole list, which is empty afterwards.
+    fn goready_all(&self, list: &mut ReadyList) {
+        for w in list.drain() {
+            self.goready(w);
+        }
+    }
+
+    /// The timers of the caller's P; the shared heap for callers without one.
+    ///
+    /// The heap must be one that is being checked: not that of a P that has retired (see [`Timers::move_all_to`]).
+    fn local_timers(&self) -> &'static Timers;
+
+    /// A timer at `when` (see [`Runtime::nanotime`]) was added. If somebody is blocked in the poller until later than
+    /// that, or for ever, he must be woken; if nobody is, somebody must see to it that the timer is not overslept.
+    ///
+    /// Called with no lock of this crate held. The entry is visible to whoever reads `Timers::wake_time` after he
+    /// became the blocking poller.
+    fn wake_net_poller(&self, when: i64);
+
+    /// Monotonic nanoseconds, greater than 0. Here and not taken from the clock, so that a test can bend time.
+    fn nanotime(&self) -> i64;
+
+    /// One operation has succeeded without parking. May yield.
+    fn charge(&self);
+}
+
+/// [`install`] was called before.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub struct AlreadyInstalled;
+
+impl std::fmt::Display for AlreadyInstalled {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("gopark: a runtime is already started: start one per process, and once")
+    }
+}
+
+impl std::error::Error for AlreadyInstalled {}
+
+/// Set once, after everything that it needs.
+static RUNTIME: OnceLock<&'static dyn Runtime> = OnceLock::new();
+
+/// Makes `rt` the runtime of this process and `backend` its poller. Once per process.
+///
+/// # Errors
+///
+/// [`AlreadyInstalled`], and nothing has changed.
+pub fn install(rt: &'static dyn Runtime, backend: Backend) -> Result<(), AlreadyInstalled> {
+    NETPOLL.set(Netpoll::new(backend)).map_err(|_| AlreadyInstalled)?;
+    // Last: whoever sees the runtime sees the poller (golang/go#22606, #35282: initialised is what is published last).
+    RUNTIME.set(rt).map_err(|_| AlreadyInstalled)
+}
+
+/// Installs only the runtime: each execution of a model makes a poller of its own.
+#[cfg(loom)]
+pub fn install_for_model(rt: &'static dyn Runtime) {
+    let _ = RUNTIME.set(rt);
+}
+
+/// Whether [`install`] has succeeded.
+pub fn is_installed() -> bool {
+    RUNTIME.get().is_some()
+}
+
+/// The runtime. Only for callers that cannot be reached before `install`.
+#[inline]
+pub(crate) fn runtime() -> &'static dyn Runtime {
+    match RUNTIME.get() {
+        Some(rt) => *rt,
+        None => not_started(),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn not_started() -> ! {
+    gopark_sys::throw!("gopark: a wait before the runtime was started");
+}

@@ -1,0 +1,121 @@
+//! Models of the park slot: no wake-up is lost between block, commit, unblock and evict.
+#![cfg(loom)]
+
+#[path = "util/model.rs"]
+mod model;
+
+use gopark_poll::{ParkSlot, Runtime, Unblock, WaitReason};
+use loom::sync::Arc;
+use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use loom::thread;
+use model::{ModelRuntime, leak, model};
+
+fn unblock(slot: &'static ParkSlot, how: Unblock) {
+    if let Some(w) = slot.unblock(how) {
+        ModelRuntime.goready(w);
+    }
+}
+
+#[test]
+fn a_reason_published_before_evict_ends_the_wait_or_prevents_it() {
+    model(3, || {
+        let slot = leak(ParkSlot::new());
+        let closing = Arc::new(AtomicBool::new(false));
+        let evictor = {
+            let closing = closing.clone();
+            thread::spawn(move || {
+                closing.store(true, Relaxed);
+                unblock(slot, Unblock::Evict);
+            })
+        };
+        assert!(!slot.block(WaitReason::IoWait, || !closing.load(Relaxed)));
+        // The waiter looks at the reason again, as `PollDesc::wait` does, and finds it.
+        assert!(closing.load(Relaxed));
+        evictor.join().unwrap();
+    });
+}
+
+#[test]
+fn readiness_is_never_lost_and_carries_what_came_before_it() {
+    model(3, || {
+        let slot = leak(ParkSlot::new());
+        let data = Arc::new(AtomicUsize::new(0));
+        let poller = {
+            let data = data.clone();
+            thread::spawn(move || {
+                data.store(1, Relaxed);
+                unblock(slot, Unblock::Ready);
+            })
+        };
+        assert!(slot.block(WaitReason::IoWait, || true));
+        assert_eq!(data.load(Relaxed), 1);
+        poller.join().unwrap();
+        assert!(!slot.take_ready(), "consumed once");
+    });
+}
+
+#[test]
+fn a_mark_stands_for_every_event_that_found_it_set() {
+    model(3, || {
+        let slot = leak(ParkSlot::new());
+        let data = Arc::new(AtomicUsize::new(0));
+        unblock(slot, Unblock::Ready);
+        let poller = {
+            let data = data.clone();
+            thread::spawn(move || {
+                data.store(1, Relaxed);
+                unblock(slot, Unblock::Ready);
+            })
+        };
+        // A reader: clears the mark, then makes the call; waits only if that finds nothing.
+        slot.take_ready();
+        while data.load(Relaxed) == 0 {
+            assert!(slot.block(WaitReason::IoWait, || true));
+        }
+        poller.join().unwrap();
+    });
+}
+
+#[test]
+fn readiness_and_eviction_at_once_wake_exactly_once() {
+    model(2, || {
+        let slot = leak(ParkSlot::new());
+        let closing = Arc::new(AtomicBool::new(false));
+        let evictor = {
+            let closing = closing.clone();
+            thread::spawn(move || {
+                closing.store(true, Relaxed);
+                unblock(slot, Unblock::Evict);
+            })
+        };
+        let poller = thread::spawn(move || unblock(slot, Unblock::Ready));
+        let ready = slot.block(WaitReason::IoWait, || !closing.load(Relaxed));
+        assert!(ready || closing.load(Relaxed));
+        evictor.join().unwrap();
+        poller.join().unwrap();
+    });
+}
+
+#[test]
+fn a_waiter_whose_deadline_was_moved_goes_on_waiting() {
+    model(2, || {
+        let slot = leak(ParkSlot::new());
+        let expired = Arc::new(AtomicBool::new(false));
+        let deadline = {
+            let expired = expired.clone();
+            thread::spawn(move || {
+                expired.store(true, Relaxed);
+                unblock(slot, Unblock::Evict);
+                expired.store(false, Relaxed);
+                unblock(slot, Unblock::Ready);
+            })
+        };
+        // `PollDesc::wait`: either outcome is right, hanging is not.
+        while !slot.block(WaitReason::IoWait, || !expired.load(Relaxed)) {
+            if expired.load(Relaxed) {
+                break;
+            }
+        }
+        deadline.join().unwrap();
+    });
+}
