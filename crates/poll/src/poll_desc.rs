@@ -60,7 +60,10 @@ const _: () = assert!(size_of::<PollDesc>() == 128);
 
 impl std::fmt::Debug for PollDesc {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("PollDesc").field("index", &self.index).field("seq", &self.info().seq()).finish_non_exhaustive()
+        f.debug_struct("PollDesc")
+            .field("index", &self.index)
+            .field("seq", &self.info().seq())
+            .finish_non_exhaustive()
     }
 }
 

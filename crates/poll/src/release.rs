@@ -19,7 +19,8 @@ use crate::time::{Timer, TimerKind, when_in};
 static RELEASED: AtomicU64 = AtomicU64::new(0);
 /// Who waits or is about to; read by every close.
 static WAITERS: AtomicUsize = AtomicUsize::new(0);
-static LISTS: parking_lot::Mutex<Lists> = parking_lot::Mutex::new(Lists { waiting: Vec::new(), free: Vec::new() });
+static LISTS: parking_lot::Mutex<Lists> =
+    parking_lot::Mutex::new(Lists { waiting: Vec::new(), free: Vec::new() });
 
 struct Lists {
     waiting: Vec<Node>,

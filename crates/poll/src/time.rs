@@ -19,6 +19,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::ReadyList;
 use crate::park_slot::{ParkSlot, Unblock};
 use crate::poll_desc::PollDesc;
 use crate::poll_info::Mode;
@@ -29,7 +30,6 @@ use crate::sync::atomic::{
     Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst},
 };
 use crate::sync::{Mutex, atomic::fence, const_fn};
-use crate::ReadyList;
 
 mod heap;
 #[cfg(all(test, not(loom)))]
