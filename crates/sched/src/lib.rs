@@ -1,1 +1,51 @@
-//! gopark-sched: G, M, P: goroutines on a work-stealing scheduler with sysmon.
+//! gopark-sched: who runs. Goroutines (G) on threads (M) that hold processors (P).
+//!
+//! A goroutine is a function on a stack of its own. It runs on a thread until it has to wait; then the thread, which
+//! never waits with it, runs another. Nothing here knows of sockets: waiting is done by `gopark-poll`, which parks
+//! goroutines through its `Runtime` trait, implemented here.
+//!
+//! Where to read on: `proc` is the scheduler's loop; `wake` has the rules for waking threads; `park` how a goroutine
+//! waits; `compensate` and `sysmon` what happens to one that does not come back; `newproc` how one begins.
+//!
+//! | lock | guards | order |
+//! | --- | --- | --- |
+//! | `SCHED.lock()` | queues and lists shared by all Ms | before a heap of timers |
+//! | `Timers` (poll) | one heap of timers | innermost |
+//!
+//! No user code (closures, their results, panic payloads, wakers, log subscribers) runs on g0 or under these locks.
+
+mod blocking;
+mod compensate;
+mod g;
+mod gqueue;
+mod join;
+mod m;
+mod newproc;
+mod overflow;
+mod p;
+mod park;
+mod proc;
+mod rt;
+mod runq;
+mod sched;
+mod scope;
+mod sleep;
+mod spawn;
+mod steal;
+mod sysmon;
+mod wake;
+mod wakep;
+
+pub use blocking::blocking;
+pub use join::{JoinHandle, spawn, try_spawn};
+pub use newproc::SpawnError;
+pub use rt::{
+    Builder, DEFAULT_MAX_THREADS, DEFAULT_STACK_SIZE, Runtime, StillRunning, goroutine_id, num_goroutines,
+};
+pub use scope::{Scope, scope};
+pub use sleep::{sleep, yield_now};
+pub use spawn::{GoResult, go, try_go};
+
+/// What to do about a runtime that is not started.
+pub(crate) const NOT_STARTED: &str = "the gopark runtime is not started: begin main with \
+     `let rt = unsafe { gopark_net::Runtime::start()? };` (its documentation says what that promises)";

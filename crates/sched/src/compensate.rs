@@ -1,0 +1,103 @@
+//! Compensation: what happens when an M does not come back.
+//!
+//! A goroutine that loops for ever, or blocks its thread in a system call, a lock or foreign code, keeps its M and
+//! its P. We never take the P away (that would need a fence at every entry into the runtime) and never interrupt the
+//! thread (a signal can hit any instruction, with any lock held). Instead sysmon marks the P as stuck, which takes
+//! it out of the count of active Ps and lets everybody steal what is in it, and publishes another P in its place.
+//! When the stuck goroutine comes to the scheduler at last, there is one P too many, and it is its own that retires.
+//! In the meantime the kernel shares the cores, which is what preemption would have brought too.
+//!
+//! | count, under the scheduler lock | meaning |
+//! | --- | --- |
+//! | `active` | Ps that run or are idle: GOMAXPROCS, or fewer while no spare P or thread could be had |
+//! | `stuck` | Ps marked by sysmon, at most `MAX_COMPENSATING` |
+#![allow(unsafe_code)]
+
+use std::ptr;
+
+use crate::gqueue::GQueue;
+use crate::m::{M, pidleget, startm};
+use crate::p::{P, PStatus};
+use crate::sched::{MAX_COMPENSATING, SCHED, Synced};
+
+/// Marks `pp`, which `mp` has held without a sign of life since `tick`, as stuck and starts another P in its place.
+///
+/// Called by sysmon. False if the P moved meanwhile, or the limit is reached.
+pub(crate) fn compensate(pp: &'static P, mp: *const M, tick: u32) -> bool {
+    let mut s = SCHED.lock();
+    let held = ptr::eq(pp.m.load(std::sync::atomic::Ordering::Acquire), mp); // pairs with acquirep
+    if s.stuck >= MAX_COMPENSATING || !held || pp.schedtick() != tick || !pp.mark_stuck() {
+        return false;
+    }
+    s.stuck += 1;
+    s.active -= 1;
+    let fresh = if s.active < SCHED.procs() as usize { publish(&mut s) } else { None };
+    drop(s);
+    if let Some(pp) = fresh {
+        SCHED.wake.become_spinning(); // on behalf of the M that is started
+        startm(pp, true);
+    }
+    true
+}
+
+/// A spare P becomes active.
+fn publish(s: &mut Synced) -> Option<&'static P> {
+    let pp = SCHED.spare_p(s)?;
+    pp.set_status(PStatus::Idle);
+    s.active += 1;
+    Some(pp)
+}
+
+/// The goroutine of a stuck M came to the scheduler: either its P counts again, or it retires.
+///
+/// Called by the M, with its P; without one afterwards if it retired.
+pub(crate) fn settle(mp: &'static M, pp: &'static P) {
+    let mut s = SCHED.lock();
+    if s.active < SCHED.procs() as usize {
+        s.active += 1;
+    } else if let Some(idle) = pidleget(&mut s) {
+        // There is an idle one: it retires in our place, having nothing to move but timers and dead goroutines.
+        retire(&mut s, idle);
+    } else {
+        drop(s);
+        // Finds the P stuck, and retires it.
+        if let Some(pp) = crate::m::releasep(mp) {
+            gopark_sys::throw!("settle: P {} is not stuck", pp.id);
+        }
+        return;
+    }
+    s.stuck -= 1;
+    pp.set_status(PStatus::Running);
+}
+
+/// A stuck P that its M has let go of retires; what is in it goes to everybody.
+#[cold]
+pub(crate) fn retire_stuck(pp: &'static P) {
+    let mut s = SCHED.lock();
+    s.stuck -= 1;
+    if s.active < SCHED.procs() as usize {
+        // Its replacement could not be had at the time: the P itself goes on.
+        s.active += 1;
+        pp.set_status(PStatus::Idle);
+        crate::m::pidleput(&mut s, pp);
+    } else {
+        retire(&mut s, pp);
+    }
+    drop(s);
+    crate::wakep::wakep();
+    let when = SCHED.timers.wake_time();
+    if when != 0 {
+        crate::wakep::wake_net_poller(when);
+    }
+}
+
+/// Moves everything out of `pp`, which nobody holds, and puts it with the spare ones.
+fn retire(s: &mut Synced, pp: &'static P) {
+    let mut list = GQueue::new();
+    pp.drain(&mut list);
+    SCHED.globrunqputbatch_locked(s, &mut list);
+    pp.gfpurge(&mut s.gfree);
+    pp.timers.move_all_to(&SCHED.timers);
+    pp.set_status(PStatus::Spare);
+    s.pspare.push(pp);
+}

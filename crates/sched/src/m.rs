@@ -1,0 +1,222 @@
+//! M: a thread of the operating system that runs goroutines. Its own stack is g0, where the scheduler runs.
+//!
+//! # Safety
+//! The plain cells of an `M` belong to its thread, except `nextp` and `spinning` while the M is idle or not yet
+//! started: then they belong to whoever took it from the idle list, until the note is woken (or the thread started),
+//! which is the release/acquire pair of the hand-over. Ms are never freed.
+#![allow(unsafe_code)]
+
+use std::cell::{Cell, UnsafeCell};
+use std::sync::OnceLock;
+use std::sync::atomic::Ordering;
+
+use gopark_poll::ReadyList;
+use gopark_sys::note::Note;
+use gopark_sys::thread::ThreadClock;
+
+use crate::g::G;
+use crate::p::{P, PStatus};
+use crate::sched::{SCHED, Synced};
+
+/// A thread that runs goroutines.
+#[doc(alias = "m")]
+pub(crate) struct M {
+    pub(crate) id: u32,                          // constant
+    pub(crate) curg: Cell<Option<&'static G>>,   // the thread: the goroutine it runs
+    pub(crate) p: Cell<Option<&'static P>>,      // the thread
+    pub(crate) nextp: Cell<Option<&'static P>>,  // see the module documentation
+    pub(crate) spinning: Cell<bool>,             // see the module documentation
+    pub(crate) budget: Cell<u32>,                // the thread: operations left before a yield
+    rand: Cell<u32>,                             // the thread
+    ready: UnsafeCell<ReadyList>,                // the thread, on g0
+    pub(crate) note: Note,                       // wakes the idle M
+    clock: OnceLock<ThreadClock>,                // set once by the thread; sysmon reads
+}
+
+// SAFETY: see the module documentation.
+unsafe impl Sync for M {}
+// SAFETY: as above.
+unsafe impl Send for M {}
+
+/// The M of the calling thread; none on a thread that is not ours.
+///
+/// The value holds until the next switch only: after a park the goroutine may be on another thread.
+#[inline]
+pub(crate) fn getm() -> Option<&'static M> {
+    let mp = gopark_sys::tls::current_m().cast::<M>();
+    // SAFETY: only mstart sets the word, to an M, which is never freed.
+    unsafe { mp.as_ref() }
+}
+
+/// The goroutine that calls; none on a plain thread or g0.
+#[doc(alias = "getg")]
+#[inline]
+pub(crate) fn getg() -> Option<&'static G> {
+    getm().and_then(|mp| mp.curg.get())
+}
+
+impl M {
+    fn new(id: u32) -> &'static M {
+        Box::leak(Box::new(M {
+            id,
+            curg: Cell::new(None),
+            p: Cell::new(None),
+            nextp: Cell::new(None),
+            spinning: Cell::new(false),
+            budget: Cell::new(0),
+            rand: Cell::new(id.wrapping_mul(0x9e37_79b9) | 1),
+            ready: UnsafeCell::new(ReadyList::new()),
+            note: Note::new(),
+            clock: OnceLock::new(),
+        }))
+    }
+
+    pub(crate) fn as_input(&'static self) -> *mut () {
+        std::ptr::from_ref(self).cast_mut().cast()
+    }
+
+    pub(crate) fn clock(&self) -> Option<&ThreadClock> {
+        self.clock.get()
+    }
+
+    /// A cheap random number (xorshift32).
+    #[doc(alias = "cheaprand")]
+    #[inline]
+    pub(crate) fn rand(&self) -> u32 {
+        let mut x = self.rand.get();
+        x ^= x << 13;
+        x ^= x >> 17;
+        x ^= x << 5;
+        self.rand.set(x);
+        x
+    }
+
+    /// Lends the M's list of waiters, empty. Only on g0, and not nested.
+    pub(crate) fn with_ready<R>(&self, f: impl FnOnce(&mut ReadyList) -> R) -> R {
+        // SAFETY: one thread, one borrow at a time: callers are on g0 and no callback of theirs comes back here.
+        let ready = unsafe { &mut *self.ready.get() };
+        debug_assert!(ready.is_empty());
+        f(ready)
+    }
+}
+
+/// Binds the unbound `pp` to the calling M.
+///
+/// The status comes before the owner: sysmon marks only Ps that have an owner.
+///
+/// Go: runtime/proc.go acquirep.
+pub(crate) fn acquirep(mp: &'static M, pp: &'static P) {
+    if mp.p.get().is_some() || !pp.m.load(Ordering::Relaxed).is_null() || !pp.is(PStatus::Idle) {
+        gopark_sys::throw!("acquirep: M or P already bound");
+    }
+    mp.p.set(Some(pp));
+    pp.set_status(PStatus::Running);
+    pp.m.store(std::ptr::from_ref(mp).cast_mut(), Ordering::Release); // pairs with sysmon's load
+}
+
+/// Unbinds the P of the calling M. None if there is none to be had any more: sysmon had taken the M for stuck, its
+/// place was filled meanwhile, and the P has retired. Takes the scheduler lock in that case.
+///
+/// Go: runtime/proc.go releasep.
+pub(crate) fn releasep(mp: &'static M) -> Option<&'static P> {
+    let Some(pp) = mp.p.take() else { gopark_sys::throw!("releasep: no P") };
+    pp.m.store(std::ptr::null_mut(), Ordering::Release); // pairs with sysmon's load
+    if pp.transition_to_idle() {
+        return Some(pp);
+    }
+    crate::compensate::retire_stuck(pp);
+    None
+}
+
+/// Starts an M for `pp`: an idle one, or a new thread. `spinning`: it is already counted as a searcher.
+///
+/// Must not hold the scheduler lock. When no thread can be had the P goes back to the idle list and the work waits
+/// for the Ms there are.
+///
+/// Go: runtime/proc.go startm.
+pub(crate) fn startm(pp: &'static P, spinning: bool) {
+    let mut s = SCHED.lock();
+    if let Some(mp) = s.midle.pop() {
+        drop(s);
+        mp.nextp.set(Some(pp));
+        mp.spinning.set(spinning);
+        mp.note.wakeup();
+        return;
+    }
+    // The id is taken under the lock, so that a count of the Ms never misses one that is about to start.
+    let id = s.mcount;
+    s.mcount += 1;
+    let limit = SCHED.max_threads();
+    drop(s);
+    if id as usize >= limit {
+        gopark_sys::throw!("program exceeds {limit}-thread limit\nfatal error: thread exhaustion");
+    }
+    newm(id, pp, spinning);
+}
+
+/// Go: runtime/proc.go newm.
+#[cold]
+fn newm(id: u32, pp: &'static P, spinning: bool) {
+    let mp = M::new(id);
+    mp.nextp.set(Some(pp));
+    mp.spinning.set(spinning);
+    let started = gopark_sys::thread::spawn(format!("gopark-m{id}"), move || mstart(mp));
+    if let Err(err) = started {
+        let mut s = SCHED.lock();
+        s.mcount -= 1;
+        SCHED.wake.cancel_searcher(spinning);
+        pidleput(&mut s, pp);
+        drop(s);
+        SCHED.log_once_thread_failed(&err);
+    }
+}
+
+/// The first function of an M's thread.
+///
+/// Go: runtime/proc.go mstart.
+fn mstart(mp: &'static M) {
+    gopark_sys::tls::set_current_m(mp.as_input());
+    let _ = mp.clock.set(ThreadClock::new());
+    let Some(pp) = mp.nextp.take() else { gopark_sys::throw!("mstart: no P") };
+    acquirep(mp, pp);
+    crate::proc::schedule(mp)
+}
+
+/// Puts the calling M, which holds no P, on the idle list and sleeps until somebody hands it a P.
+///
+/// Go: runtime/proc.go stopm.
+pub(crate) fn stopm(mp: &'static M) {
+    if mp.p.get().is_some() || mp.spinning.get() {
+        gopark_sys::throw!("stopm: holding a P or spinning");
+    }
+    SCHED.lock().midle.push(mp);
+    mp.note.sleep();
+    mp.note.clear();
+    let Some(pp) = mp.nextp.take() else { gopark_sys::throw!("stopm: woken without a P") };
+    acquirep(mp, pp);
+}
+
+/// Puts an unbound P on the idle list.
+///
+/// Go: runtime/proc.go pidleput.
+pub(crate) fn pidleput(s: &mut Synced, pp: &'static P) {
+    if !pp.is(PStatus::Idle) {
+        gopark_sys::throw!("pidleput: P {} has status {}", pp.id, pp.status());
+    }
+    s.pidle.push(pp);
+    SCHED.wake.p_became_idle();
+}
+
+/// Takes a P from the idle list: the one most recently used.
+///
+/// Go: runtime/proc.go pidleget.
+pub(crate) fn pidleget(s: &mut Synced) -> Option<&'static P> {
+    let pp = s.pidle.pop()?;
+    SCHED.wake.p_left_idle();
+    // The first P to leave a fully idle process ends sysmon's deep sleep. Both sides hold the scheduler lock.
+    if s.sysmonwait {
+        s.sysmonwait = false;
+        SCHED.sysmonnote.wakeup();
+    }
+    Some(pp)
+}

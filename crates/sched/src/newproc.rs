@@ -1,0 +1,148 @@
+//! Making goroutines, and keeping the dead ones for the next.
+#![allow(unsafe_code)]
+
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::sync::atomic::Ordering;
+
+use gopark_sys::stack::StackError;
+
+use crate::g::{G, GStatus};
+use crate::m::{M, getm};
+use crate::sched::SCHED;
+
+/// Why no goroutine could be started.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum SpawnError {
+    /// The runtime is not started: `main` must begin with `let rt = unsafe { Runtime::start()? };`.
+    NotStarted,
+    /// `Runtime::shutdown` was called.
+    ShuttingDown,
+    /// No stack could be had; the text names the limit to raise.
+    NoStack(StackError),
+}
+
+impl std::fmt::Display for SpawnError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            SpawnError::NotStarted => f.write_str(crate::NOT_STARTED),
+            SpawnError::ShuttingDown => f.write_str("the gopark runtime is shutting down: no new goroutines"),
+            SpawnError::NoStack(err) => write!(f, "no stack for another goroutine: {err}"),
+        }
+    }
+}
+
+impl std::error::Error for SpawnError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            SpawnError::NoStack(err) => Some(err),
+            _ => None,
+        }
+    }
+}
+
+impl From<SpawnError> for std::io::Error {
+    fn from(err: SpawnError) -> std::io::Error {
+        let kind = match err {
+            SpawnError::NoStack(_) => std::io::ErrorKind::OutOfMemory,
+            _ => std::io::ErrorKind::Other,
+        };
+        std::io::Error::new(kind, err)
+    }
+}
+
+/// Starts a goroutine that runs `f`.
+///
+/// `f` goes to the top of the new stack; nothing is allocated but, now and then, a stack. A panic in `f` ends this
+/// goroutine alone, after the panic hook has spoken.
+///
+/// # Safety
+/// Everything `f` borrows lives until `f` has run.
+///
+/// Go: runtime/proc.go newproc, newproc1.
+#[inline]
+pub(crate) unsafe fn newproc<F: FnOnce() + Send>(
+    f: F,
+    start: &'static Location<'static>,
+) -> Result<(), SpawnError> {
+    let mp = getm();
+    let pp = mp.and_then(|mp| mp.p.get());
+    let gp = match pp.and_then(|pp| pp.gfget()) {
+        Some(gp) => gp,
+        None => gfget_slow(mp)?,
+    };
+    let id = match pp {
+        Some(pp) => pp.next_goid(),
+        None => SCHED.goidgen.fetch_add(1, Ordering::Relaxed),
+    };
+    if SCHED.stopping.load(Ordering::Relaxed) {
+        gfput_anywhere(gp);
+        return Err(SpawnError::ShuttingDown);
+    }
+    // SAFETY: gp comes from a free list: it is dead and ours. `run_entry` does not unwind.
+    unsafe {
+        gp.set_entry(id, start, move |yielder, _mp| {
+            gp.set_yielder(yielder);
+            run_entry(f);
+        });
+    }
+    gp.casgstatus(GStatus::Dead, GStatus::Runnable);
+    crate::park::ready(gp);
+    Ok(())
+}
+
+/// Runs the goroutine's function; a panic ends here.
+fn run_entry<F: FnOnce()>(f: F) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {
+        panicked(payload);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn panicked(payload: Box<dyn std::any::Any + Send>) {
+    if SCHED.config().is_some_and(|c| c.panic_abort) {
+        gopark_sys::throw!("a goroutine panicked, and the runtime was built with panic_abort");
+    }
+    // The payload's destructor is user code and may panic as well; its second payload is not worth a third try.
+    if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        std::mem::forget(second);
+    }
+}
+
+/// A dead goroutine when the P's cache is empty: from the global cache, or a new stack.
+#[cold]
+#[inline(never)]
+fn gfget_slow(mp: Option<&'static M>) -> Result<&'static G, SpawnError> {
+    let mut s = SCHED.lock();
+    if let Some(pp) = mp.and_then(|mp| mp.p.get()) {
+        pp.gfrefill(&mut s.gfree);
+        if let Some(gp) = pp.gfget() {
+            return Ok(gp);
+        }
+    } else if let Some(gp) = s.gfree.pop_front() {
+        return Ok(gp);
+    }
+    drop(s);
+    let stacks = SCHED.stacks().ok_or(SpawnError::NotStarted)?;
+    let slot = stacks.alloc().map_err(SpawnError::NoStack)?;
+    // SAFETY: the slot is fresh.
+    let gp = unsafe { G::from_ptr(G::init(slot).as_ptr()) };
+    SCHED.lock().allgs.push(gp);
+    Ok(gp)
+}
+
+/// Puts a finished goroutine on a free list. On g0.
+#[doc(alias = "gfput")]
+#[inline]
+pub(crate) fn gfput(mp: &'static M, gp: &'static G) {
+    match mp.p.get() {
+        Some(pp) => pp.gfput(gp),
+        None => SCHED.lock().gfree.push_front(gp),
+    }
+}
+
+#[cold]
+fn gfput_anywhere(gp: &'static G) {
+    SCHED.lock().gfree.push_front(gp);
+}

@@ -1,0 +1,312 @@
+//! P: the right to run goroutines, and what goes with it: a run queue, timers, a cache of dead goroutines.
+//!
+//! # Safety
+//! The plain cells of a `P` belong to the M that holds it (`P::m`); a P is handed over under the scheduler lock or
+//! through `M::nextp` and a note, each a release/acquire pair. Ps are never freed.
+#![allow(unsafe_code)]
+
+use std::cell::{Cell, UnsafeCell};
+use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+
+use gopark_poll::Timers;
+
+use crate::g::G;
+use crate::gqueue::GQueue;
+use crate::m::M;
+use crate::runq::{CAPACITY, RunQueue};
+use crate::sched::SCHED;
+
+/// The states of a P.
+///
+/// | value | meaning | set by |
+/// | --- | --- | --- |
+/// | `Idle` | unbound: on the idle list, or on its way to an M | `releasep` by CAS from `Running`; `publish` from `Spare` |
+/// | `Running` | held by an M; counted in `active` like `Idle` | `acquirep` from `Idle`; `settle` from `Stuck` |
+/// | `Stuck` | held by an M whose goroutine does not come back; no longer counted, everything in it may be stolen | `sysmon`, by CAS from `Running`, under the scheduler lock |
+/// | `Spare` | nobody's; waits to be published as compensation or by a larger GOMAXPROCS | `compensate`, under the scheduler lock |
+///
+/// `sysmon`'s CAS is the only change by somebody who does not hold the P; so the holder leaves `Running` by CAS, and
+/// whoever fails finds `Stuck`.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub(crate) enum PStatus {
+    Idle = 0,
+    Running = 1,
+    Stuck = 2,
+    Spare = 3,
+}
+
+/// How many times in a row `runnext` may be run before it goes to the tail.
+///
+/// Go relies on preemption to break up a pair that readies each other for ever; we have none. Three is tokio's
+/// bound for the same slot.
+const RUNNEXT_STREAK_MAX: u32 = 3;
+
+/// A dead goroutine cache longer than this spills half to the global one. Go: gfput's 64 and 32.
+const GFREE_MAX: usize = 64;
+
+/// How many goroutine ids a P takes at a time. Go: _GoidCacheBatch.
+const GOID_BATCH: u64 = 16;
+
+/// A processor: what an M must hold to run goroutines.
+#[doc(alias = "p")]
+#[repr(align(128))]
+pub(crate) struct P {
+    pub(crate) id: u32,                // constant
+    status: AtomicU32,                 // PStatus
+    schedtick: AtomicU32,              // the owner adds one at every execute; sysmon reads
+    streak: Cell<u32>,                 // owner: goroutines run through runnext in a row
+    pub(crate) m: AtomicPtr<M>,        // the owner, or null; set by acquirep and releasep
+    /// A goroutine made ready by the running one, to run next, or null. The owner swaps in and out, a thief may
+    /// CAS it out.
+    runnext: AtomicPtr<G>,
+    pub(crate) runq: RunQueue<G>,      // see runq
+    pub(crate) timers: Timers,         // own lock
+    gfree: UnsafeCell<GQueue>,         // owner
+    ngfree: AtomicU32,                 // length of gfree: the owner writes, anybody reads
+    goid_next: Cell<u64>,              // owner
+    goid_end: Cell<u64>,               // owner
+}
+
+// SAFETY: see the module documentation.
+unsafe impl Sync for P {}
+// SAFETY: as above; a P is never moved once it is shared.
+unsafe impl Send for P {}
+
+impl P {
+    pub(crate) fn new(id: u32) -> P {
+        P {
+            id,
+            status: AtomicU32::new(PStatus::Spare as u32),
+            schedtick: AtomicU32::new(0),
+            streak: Cell::new(0),
+            m: AtomicPtr::new(std::ptr::null_mut()),
+            runnext: AtomicPtr::new(std::ptr::null_mut()),
+            runq: RunQueue::new(),
+            timers: Timers::new(),
+            gfree: UnsafeCell::new(GQueue::new()),
+            ngfree: AtomicU32::new(0),
+            goid_next: Cell::new(0),
+            goid_end: Cell::new(0),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn is(&self, status: PStatus) -> bool {
+        // Acquire: a thief that sees Stuck or Running also sees what was queued before. Pairs with set_status.
+        self.status.load(Ordering::Acquire) == status as u32
+    }
+
+    pub(crate) fn status(&self) -> u32 {
+        self.status.load(Ordering::Acquire) // as in `is`
+    }
+
+    pub(crate) fn set_status(&self, status: PStatus) {
+        self.status.store(status as u32, Ordering::Release); // pairs with `is`
+    }
+
+    /// Running to Idle; false if sysmon made it Stuck. Holder only.
+    pub(crate) fn transition_to_idle(&self) -> bool {
+        let (from, to) = (PStatus::Running as u32, PStatus::Idle as u32);
+        self.status.compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed).is_ok() // pairs with `is`
+    }
+
+    /// Running to Stuck, unless the P has changed hands. Under the scheduler lock.
+    pub(crate) fn mark_stuck(&self) -> bool {
+        let (from, to) = (PStatus::Running as u32, PStatus::Stuck as u32);
+        self.status.compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed).is_ok() // pairs with `is`
+    }
+
+    #[inline]
+    pub(crate) fn schedtick(&self) -> u32 {
+        self.schedtick.load(Ordering::Relaxed)
+    }
+
+    /// Counts one more goroutine run. Owner only.
+    #[inline]
+    pub(crate) fn tick(&self) {
+        self.schedtick.store(self.schedtick.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+    }
+
+    /// Puts `gp` into the `runnext` slot; who was there goes to the tail. True if something went to the queue, for
+    /// which another M may have to be woken: never for `runnext` alone, which the owner will run in a moment.
+    ///
+    /// Owner only. A stuck owner does not come back to its `runnext`, so there the goroutine goes to the tail.
+    #[inline]
+    pub(crate) fn runqput_next(&self, gp: &'static G) -> bool {
+        if self.is(PStatus::Stuck) {
+            self.runqput(gp);
+            return true;
+        }
+        // AcqRel: publishes gp to a thief's CAS, and takes over what the previous owner of the slot wrote.
+        let old = self.runnext.swap(gp.as_ptr(), Ordering::AcqRel);
+        if old.is_null() {
+            return false;
+        }
+        // SAFETY: the slot holds goroutines only.
+        self.runqput(unsafe { G::from_ptr(old) });
+        true
+    }
+
+    /// Puts `gp` at the tail of the local queue; half of a full queue moves to the global one. Owner only.
+    #[inline]
+    pub(crate) fn runqput(&self, gp: &'static G) {
+        if !self.runq.push_back(gp.as_ptr()) {
+            self.runqputslow(gp);
+        }
+    }
+
+    /// Go: runtime/proc.go runqputslow.
+    #[cold]
+    #[inline(never)]
+    fn runqputslow(&self, gp: &'static G) {
+        let mut half = [std::ptr::null_mut(); CAPACITY / 2];
+        let n = self.runq.take_half(&mut half);
+        let mut batch = GQueue::new();
+        for &old in &half[..n] {
+            // SAFETY: run queues hold goroutines only, and these are now ours.
+            batch.push_back(unsafe { G::from_ptr(old) });
+        }
+        if n == 0 && self.runq.push_back(gp.as_ptr()) {
+            return; // a thief made room
+        }
+        batch.push_back(gp);
+        SCHED.globrunqputbatch(&mut batch);
+    }
+
+    /// Takes the next goroutine to run: `runnext`, else the head of the queue. Owner only.
+    #[inline]
+    pub(crate) fn runqget(&self) -> Option<&'static G> {
+        let next = self.runnext.load(Ordering::Relaxed);
+        if !next.is_null()
+            // Acquire: pairs with the swap that put it there (possibly by a former owner of this P).
+            && self
+                .runnext
+                .compare_exchange(next, std::ptr::null_mut(), Ordering::Acquire, Ordering::Relaxed)
+                .is_ok()
+        {
+            // SAFETY: the slot holds goroutines only.
+            let next = unsafe { G::from_ptr(next) };
+            if self.streak.get() < RUNNEXT_STREAK_MAX {
+                self.streak.set(self.streak.get() + 1);
+                return Some(next);
+            }
+            self.streak.set(0);
+            if self.runq.is_empty() {
+                return Some(next);
+            }
+            self.runqput(next);
+        }
+        self.streak.set(0);
+        // SAFETY: as above.
+        self.runq.pop_front().map(|gp| unsafe { G::from_ptr(gp) })
+    }
+
+    /// Takes `runnext` from somebody else's P.
+    pub(crate) fn steal_runnext(&self) -> Option<&'static G> {
+        let next = self.runnext.load(Ordering::Relaxed);
+        if next.is_null() {
+            return None;
+        }
+        // Acquire: pairs with the swap in runqput_next.
+        let won = self.runnext.compare_exchange(next, std::ptr::null_mut(), Ordering::Acquire, Ordering::Relaxed);
+        // SAFETY: the slot holds goroutines only.
+        won.ok().map(|gp| unsafe { G::from_ptr(gp) })
+    }
+
+    pub(crate) fn has_runnext(&self) -> bool {
+        !self.runnext.load(Ordering::Relaxed).is_null()
+    }
+
+    /// True if a thief would find work here: a `runnext` counts only where its owner is stuck.
+    pub(crate) fn has_stealable(&self) -> bool {
+        !self.runq.is_empty() || (self.is(PStatus::Stuck) && self.has_runnext())
+    }
+
+    /// The whole cache of dead goroutines, for a P that retires. Owner only.
+    pub(crate) fn gfpurge(&self, into: &mut GQueue) {
+        // SAFETY: the owner has exclusive access.
+        into.append(unsafe { &mut *self.gfree.get() });
+        self.ngfree.store(0, Ordering::Relaxed);
+    }
+
+    /// Everything runnable, for a P that retires. Owner only.
+    pub(crate) fn drain(&self, into: &mut GQueue) {
+        if let Some(gp) = self.steal_runnext() {
+            into.push_back(gp);
+        }
+        while let Some(gp) = self.runq.pop_front() {
+            // SAFETY: run queues hold goroutines only.
+            into.push_back(unsafe { G::from_ptr(gp) });
+        }
+    }
+
+    /// Takes a dead goroutine from the cache. Owner only.
+    #[doc(alias = "gfget")]
+    #[inline]
+    pub(crate) fn gfget(&self) -> Option<&'static G> {
+        // SAFETY: the owner has exclusive access.
+        let gfree = unsafe { &mut *self.gfree.get() };
+        let gp = gfree.pop_front()?;
+        self.ngfree.store(gfree.len() as u32, Ordering::Relaxed);
+        Some(gp)
+    }
+
+    /// Fills the empty cache from the global one. Owner only.
+    pub(crate) fn gfrefill(&self, from: &mut GQueue) {
+        // SAFETY: the owner has exclusive access.
+        let gfree = unsafe { &mut *self.gfree.get() };
+        while gfree.len() < GFREE_MAX / 2
+            && let Some(gp) = from.pop_front()
+        {
+            gfree.push_back(gp);
+        }
+        self.ngfree.store(gfree.len() as u32, Ordering::Relaxed);
+    }
+
+    /// Puts a dead goroutine, most recently used first, into the cache. Owner only.
+    #[doc(alias = "gfput")]
+    #[inline]
+    pub(crate) fn gfput(&self, gp: &'static G) {
+        // SAFETY: the owner has exclusive access.
+        let gfree = unsafe { &mut *self.gfree.get() };
+        gfree.push_front(gp);
+        if gfree.len() >= GFREE_MAX {
+            self.gfspill(GFREE_MAX / 2);
+        }
+        self.ngfree.store(gfree.len() as u32, Ordering::Relaxed);
+    }
+
+    /// Moves dead goroutines beyond `keep`, the coldest, to the global cache. Owner only.
+    #[cold]
+    pub(crate) fn gfspill(&self, keep: usize) {
+        // SAFETY: the owner has exclusive access.
+        let gfree = unsafe { &mut *self.gfree.get() };
+        let mut hot = GQueue::new();
+        while hot.len() < keep
+            && let Some(gp) = gfree.pop_front()
+        {
+            hot.push_back(gp);
+        }
+        std::mem::swap(gfree, &mut hot);
+        self.ngfree.store(gfree.len() as u32, Ordering::Relaxed);
+        SCHED.lock().gfree.append(&mut hot);
+    }
+
+    pub(crate) fn ngfree(&self) -> usize {
+        self.ngfree.load(Ordering::Relaxed) as usize
+    }
+
+    /// The next goroutine id. Owner only.
+    #[inline]
+    pub(crate) fn next_goid(&self) -> u64 {
+        if self.goid_next.get() == self.goid_end.get() {
+            let first = SCHED.goidgen.fetch_add(GOID_BATCH, Ordering::Relaxed);
+            self.goid_next.set(first);
+            self.goid_end.set(first + GOID_BATCH);
+        }
+        let id = self.goid_next.get();
+        self.goid_next.set(id + 1);
+        id
+    }
+}

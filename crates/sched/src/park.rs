@@ -1,0 +1,215 @@
+//! Parking and readying, for goroutines and plain threads alike.
+//!
+//! A goroutine never parks on its own stack: it suspends with [`Request::Park`], and its M, back on g0 and with the
+//! goroutine's registers saved, offers the goroutine to the slot (`ParkSlot::commit`). From that moment anybody may
+//! ready it. If the slot refuses, because what the goroutine waits for came meanwhile, it is resumed at once.
+//!
+//! A thread that is not a goroutine, and a goroutine that must stay on its thread (see [`must_stay`]), waits on a
+//! pooled note instead.
+//!
+//! # Safety
+//! A [`Waiter`] made here is a pointer whose low six bits say what it points at; both kinds are 64-aligned and never
+//! freed.
+#![allow(unsafe_code)]
+
+use std::ptr::NonNull;
+
+use gopark_poll::{ParkSlot, ReadyList, WaitReason, Waiter};
+use gopark_sys::note::Note;
+use parking_lot::Mutex;
+
+use crate::g::{G, GStatus, Request};
+use crate::gqueue::GQueue;
+use crate::m::{M, getg, getm};
+use crate::sched::SCHED;
+
+/// Low bits of a waiter that is a thread; a goroutine has none.
+const THREAD: usize = 8;
+
+/// What a plain thread sleeps on. Pooled and never freed: a late wake must find memory.
+#[repr(align(64))]
+struct ThreadWaiter {
+    note: Note,
+    /// The thread's own semaphore, for waits that are not I/O.
+    parker: ParkSlot,
+    timer: gopark_poll::Timer,
+}
+
+static THREADS: Mutex<Vec<&'static ThreadWaiter>> = Mutex::new(Vec::new());
+
+impl ThreadWaiter {
+    fn take() -> &'static ThreadWaiter {
+        if let Some(tw) = THREADS.lock().pop() {
+            return tw;
+        }
+        let tw: &'static ThreadWaiter = Box::leak(Box::new(ThreadWaiter {
+            note: Note::new(),
+            parker: ParkSlot::new(),
+            timer: gopark_poll::Timer::new(gopark_poll::TimerKind::None),
+        }));
+        tw.timer.set_kind(gopark_poll::TimerKind::Wake(&tw.parker));
+        tw
+    }
+
+    fn give_back(&'static self) {
+        THREADS.lock().push(self);
+    }
+
+    fn waiter(&'static self) -> Waiter {
+        let p = std::ptr::from_ref(self).cast_mut().cast::<()>().map_addr(|a| a | THREAD);
+        // SAFETY: 8-aligned, not null, never freed; `accept` strips the tag.
+        unsafe { Waiter::from_ptr(NonNull::new_unchecked(p)) }
+    }
+}
+
+/// True if the goroutine must not leave its thread now: it was wired to it, or the thread is unwinding.
+///
+/// std counts panics per thread. A goroutine that moved while unwinding (a destructor that does I/O, or a panic
+/// hook that does) would leave its count behind and find somebody else's.
+#[inline]
+pub(crate) fn must_stay(gp: &G) -> bool {
+    std::thread::panicking() || gp.is_wired()
+}
+
+/// Parks the caller, goroutine or thread, until `slot` hands it back.
+#[doc(alias = "gopark")]
+pub(crate) fn gopark(slot: &'static ParkSlot, reason: WaitReason) {
+    match getm() {
+        Some(mp) => match mp.curg.get() {
+            Some(gp) if !must_stay(gp) => {
+                gp.set_park(slot, reason);
+                // SAFETY: gp is the calling goroutine.
+                unsafe { gp.suspend(Request::Park) };
+            }
+            Some(_) => wired_park(mp, slot),
+            None => gopark_sys::throw!("gopark on g0: user code ran on the scheduler's stack"),
+        },
+        None => thread_park(slot),
+    }
+}
+
+/// A goroutine that must stay waits like a thread; its P goes to somebody else, and it goes on without one.
+#[cold]
+#[inline(never)]
+fn wired_park(mp: &'static M, slot: &'static ParkSlot) {
+    crate::blocking::give_p_away(mp);
+    thread_park(slot);
+}
+
+#[cold]
+#[inline(never)]
+fn thread_park(slot: &'static ParkSlot) {
+    let tw = ThreadWaiter::take();
+    tw.note.clear();
+    if slot.commit(tw.waiter()) {
+        // Somebody must watch the network and the timers for us: a sleeping process has nobody who would.
+        crate::wakep::ensure_poller();
+        tw.note.sleep();
+    }
+    tw.give_back();
+}
+
+/// Takes over a waiter that a slot handed out: a goroutine becomes runnable and is returned, for the caller to queue;
+/// a thread is woken.
+#[inline]
+pub(crate) fn accept(w: Waiter) -> Option<&'static G> {
+    let Some(p) = w.as_ptr() else { gopark_sys::throw!("a waiter that this scheduler did not make") };
+    if p.addr().get() % 64 == 0 {
+        // SAFETY: pointers without a tag come from `G::waiter`.
+        let gp = unsafe { G::from_ptr(p.as_ptr().cast()) };
+        gp.casgstatus(GStatus::Waiting, GStatus::Runnable);
+        return Some(gp);
+    }
+    let tw = p.as_ptr().map_addr(|a| a & !63).cast::<ThreadWaiter>();
+    // SAFETY: the tag says a ThreadWaiter, which is never freed.
+    unsafe { (*tw).note.wakeup() };
+    None
+}
+
+/// Collects the goroutines of a list of waiters; threads among them are woken.
+pub(crate) fn accept_all(ready: &mut ReadyList, into: &mut GQueue) {
+    while let Some(w) = ready.pop_front() {
+        if let Some(gp) = accept(w) {
+            into.push_back(gp);
+        }
+    }
+}
+
+/// Makes a waiter runnable: next on the caller's P, or through the global queue for a caller without one.
+#[doc(alias = "goready")]
+#[inline]
+pub(crate) fn goready(w: Waiter) {
+    if let Some(gp) = accept(w) {
+        ready(gp);
+    }
+}
+
+/// Queues a runnable goroutine, next to run, and wakes an M for what that displaced.
+#[doc(alias = "ready")]
+#[inline]
+pub(crate) fn ready(gp: &'static G) {
+    match getm().and_then(|mp| mp.p.get()) {
+        Some(pp) => {
+            if pp.runqput_next(gp) {
+                crate::wakep::wakep();
+            }
+        }
+        None => {
+            SCHED.globrunqput(gp);
+            crate::wakep::wakep();
+        }
+    }
+}
+
+/// The semaphore and timer of whoever calls, for waits that are not I/O.
+pub(crate) struct Parker {
+    slot: &'static ParkSlot,
+    timer: &'static gopark_poll::Timer,
+    thread: Option<&'static ThreadWaiter>,
+}
+
+impl Parker {
+    /// The caller's parker: its goroutine's own, or one from the pool for a plain thread.
+    #[inline]
+    pub(crate) fn current() -> Parker {
+        match getg() {
+            Some(gp) => Parker { slot: &gp.parker, timer: &gp.timer, thread: None },
+            None => {
+                let tw = ThreadWaiter::take();
+                tw.parker.reset();
+                Parker { slot: &tw.parker, timer: &tw.timer, thread: Some(tw) }
+            }
+        }
+    }
+
+    #[inline]
+    pub(crate) fn slot(&self) -> &'static ParkSlot {
+        self.slot
+    }
+
+    pub(crate) fn timer(&self) -> &'static gopark_poll::Timer {
+        self.timer
+    }
+
+    /// Waits for one `unpark` of the slot; one that came before counts.
+    #[inline]
+    pub(crate) fn park(&self, reason: WaitReason) {
+        while !self.slot.block(reason, || true) {}
+    }
+}
+
+impl Drop for Parker {
+    fn drop(&mut self) {
+        if let Some(tw) = self.thread {
+            tw.give_back();
+        }
+    }
+}
+
+/// Wakes the owner of a parker, or lets its next park return at once.
+#[inline]
+pub(crate) fn unpark(slot: &'static ParkSlot) {
+    if let Some(w) = slot.unblock(gopark_poll::Unblock::Ready) {
+        goready(w);
+    }
+}

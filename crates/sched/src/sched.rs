@@ -1,0 +1,247 @@
+//! What all Ms share. Go: runtime/runtime2.go schedt.
+#![allow(unsafe_code)]
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+
+use gopark_poll::Timers;
+use gopark_sys::note::Note;
+use gopark_sys::stack::StackPool;
+use parking_lot::{Mutex, MutexGuard};
+
+use crate::g::G;
+use crate::gqueue::GQueue;
+use crate::m::M;
+use crate::p::{P, PStatus};
+use crate::rt::Config;
+use crate::wake::Wake;
+
+/// The largest GOMAXPROCS. Go has no limit; 1,024 is what its own test starts.
+pub(crate) const MAX_PROCS: usize = 1024;
+
+/// How many Ps compensation may add at most. design: beyond that a stuck P stays uncompensated.
+pub(crate) const MAX_COMPENSATING: usize = 512;
+
+/// The scheduler of this process.
+pub(crate) static SCHED: Sched = Sched::new();
+
+/// State shared by all Ms. Fields without a comment are constant after start.
+#[doc(alias = "schedt")]
+pub(crate) struct Sched {
+    lock: Mutex<Synced>,
+    /// Length of the global queue: written under the lock, read without it as a hint.
+    runqsize: AtomicUsize,
+    pub(crate) wake: Wake,
+    /// Every P ever made, in order of id. Grows under the lock; entries never change once set.
+    allp: [AtomicPtr<P>; MAX_PROCS + MAX_COMPENSATING],
+    nallp: AtomicUsize,
+    /// GOMAXPROCS; written under the lock.
+    procs: AtomicU32,
+    /// Timers of callers without a P.
+    pub(crate) timers: Timers,
+    /// Next goroutine id to hand to a P, in batches.
+    pub(crate) goidgen: AtomicU64,
+    /// Ends sysmon's deep sleep; see Synced::sysmonwait.
+    pub(crate) sysmonnote: Note,
+    /// True once shutdown began: no new goroutines.
+    pub(crate) stopping: AtomicBool,
+    /// True once the failure to start a thread was logged.
+    thread_failure_logged: AtomicBool,
+    config: OnceLock<Config>,
+    stacks: OnceLock<StackPool>,
+}
+
+/// What the scheduler lock guards.
+pub(crate) struct Synced {
+    /// The global run queue.
+    pub(crate) runq: GQueue,
+    /// Dead goroutines beyond what the Ps cache, most recently used last.
+    pub(crate) gfree: GQueue,
+    /// Idle Ms, the most recently used last.
+    pub(crate) midle: Vec<&'static M>,
+    /// How many Ms there are (started, or about to be).
+    pub(crate) mcount: u32,
+    /// Idle Ps, the most recently used last.
+    pub(crate) pidle: Vec<&'static P>,
+    /// Ps that are not in use: see PStatus::Spare.
+    pub(crate) pspare: Vec<&'static P>,
+    /// Running and idle Ps: GOMAXPROCS, except for the moment between a change and its settling.
+    pub(crate) active: usize,
+    /// Stuck Ps.
+    pub(crate) stuck: usize,
+    /// True while sysmon sleeps until a P becomes busy.
+    pub(crate) sysmonwait: bool,
+    /// Every goroutine header ever made.
+    pub(crate) allgs: Vec<&'static G>,
+}
+
+impl Sched {
+    const fn new() -> Sched {
+        Sched {
+            lock: Mutex::new(Synced {
+                runq: GQueue::new(),
+                gfree: GQueue::new(),
+                midle: Vec::new(),
+                mcount: 0,
+                pidle: Vec::new(),
+                pspare: Vec::new(),
+                active: 0,
+                stuck: 0,
+                sysmonwait: false,
+                allgs: Vec::new(),
+            }),
+            runqsize: AtomicUsize::new(0),
+            wake: Wake::new(),
+            allp: [const { AtomicPtr::new(std::ptr::null_mut()) }; MAX_PROCS + MAX_COMPENSATING],
+            nallp: AtomicUsize::new(0),
+            procs: AtomicU32::new(0),
+            timers: Timers::new(),
+            goidgen: AtomicU64::new(1),
+            sysmonnote: Note::new(),
+            stopping: AtomicBool::new(false),
+            thread_failure_logged: AtomicBool::new(false),
+            config: OnceLock::new(),
+            stacks: OnceLock::new(),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Synced> {
+        self.lock.lock()
+    }
+
+    /// Fixes the configuration; false if somebody was first.
+    pub(crate) fn init(&self, config: Config, stacks: StackPool) -> bool {
+        let procs = config.max_procs;
+        if self.stacks.set(stacks).is_err() {
+            return false;
+        }
+        let mut s = self.lock();
+        self.procs.store(procs as u32, Ordering::Relaxed);
+        for _ in 0..procs {
+            let Some(pp) = self.spare_p(&mut s) else { break };
+            pp.set_status(PStatus::Idle);
+            crate::m::pidleput(&mut s, pp);
+        }
+        s.active = procs;
+        drop(s);
+        self.config.set(config).is_ok()
+    }
+
+    pub(crate) fn is_started(&self) -> bool {
+        self.config.get().is_some()
+    }
+
+    pub(crate) fn config(&self) -> Option<&Config> {
+        self.config.get()
+    }
+
+    pub(crate) fn stacks(&self) -> Option<&StackPool> {
+        self.stacks.get()
+    }
+
+    pub(crate) fn max_threads(&self) -> usize {
+        self.config.get().map_or(usize::MAX, |c| c.max_threads)
+    }
+
+    /// GOMAXPROCS.
+    #[inline]
+    pub(crate) fn procs(&self) -> u32 {
+        self.procs.load(Ordering::Relaxed)
+    }
+
+    /// How many Ps were ever made; they have the ids below it.
+    #[inline]
+    pub(crate) fn nallp(&self) -> usize {
+        self.nallp.load(Ordering::Acquire) // pairs with spare_p's store: the entries below are set
+    }
+
+    /// The P with this id.
+    #[inline]
+    pub(crate) fn p(&self, id: usize) -> &'static P {
+        let pp = self.allp[id].load(Ordering::Acquire); // pairs with spare_p's store
+        // SAFETY: ids below nallp are set, to Ps that are never freed.
+        unsafe { &*pp }
+    }
+
+    pub(crate) fn all_ps(&self) -> impl Iterator<Item = &'static P> + '_ {
+        (0..self.nallp()).map(|id| self.p(id))
+    }
+
+    /// A P nobody uses, made if need be; none if the table is full.
+    pub(crate) fn spare_p(&self, s: &mut Synced) -> Option<&'static P> {
+        if let Some(pp) = s.pspare.pop() {
+            return Some(pp);
+        }
+        let id = self.nallp.load(Ordering::Relaxed);
+        if id == self.allp.len() {
+            return None;
+        }
+        let pp: &'static P = Box::leak(Box::new(P::new(id as u32)));
+        self.allp[id].store(std::ptr::from_ref(pp).cast_mut(), Ordering::Release); // pairs with `p`
+        self.nallp.store(id + 1, Ordering::Release); // pairs with `nallp`
+        Some(pp)
+    }
+
+    /// Length of the global queue, as a hint.
+    #[inline]
+    pub(crate) fn runqsize(&self) -> usize {
+        self.runqsize.load(Ordering::Relaxed)
+    }
+
+    /// Puts one goroutine at the tail of the global queue.
+    #[doc(alias = "globrunqput")]
+    pub(crate) fn globrunqput(&self, gp: &'static G) {
+        self.globrunqput_locked(&mut self.lock(), gp);
+    }
+
+    pub(crate) fn globrunqput_locked(&self, s: &mut Synced, gp: &'static G) {
+        s.runq.push_back(gp);
+        self.runqsize.store(s.runq.len(), Ordering::Relaxed);
+    }
+
+    /// Moves a batch to the tail of the global queue.
+    #[doc(alias = "globrunqputbatch")]
+    pub(crate) fn globrunqputbatch(&self, batch: &mut GQueue) {
+        let mut s = self.lock();
+        self.globrunqputbatch_locked(&mut s, batch);
+    }
+
+    pub(crate) fn globrunqputbatch_locked(&self, s: &mut Synced, batch: &mut GQueue) {
+        s.runq.append(batch);
+        self.runqsize.store(s.runq.len(), Ordering::Relaxed);
+    }
+
+    /// Takes goroutines from the global queue: one to run, up to `max - 1` more for `pp`'s local queue, a fair share
+    /// at most.
+    ///
+    /// Go: runtime/proc.go globrunqget, globrunqgetbatch.
+    pub(crate) fn globrunqget(&self, s: &mut Synced, pp: &P, max: usize) -> Option<&'static G> {
+        let size = s.runq.len();
+        let first = s.runq.pop_front()?;
+        let share = size / (self.procs() as usize).max(1) + 1;
+        for _ in 1..share.min(max).min(size) {
+            let Some(gp) = s.runq.pop_front() else { break };
+            pp.runqput(gp); // local room: the caller's queue is empty or it asked for one
+        }
+        self.runqsize.store(s.runq.len(), Ordering::Relaxed);
+        Some(first)
+    }
+
+    /// How many goroutines exist: headers ever made, less those on free lists. A snapshot.
+    pub(crate) fn gcount(&self) -> usize {
+        let s = self.lock();
+        let free = s.gfree.len() + self.all_ps().map(P::ngfree).sum::<usize>();
+        s.allgs.len().saturating_sub(free)
+    }
+
+    /// Says once, on standard error, that a thread could not be started.
+    pub(crate) fn log_once_thread_failed(&self, err: &std::io::Error) {
+        if !self.thread_failure_logged.swap(true, Ordering::Relaxed) {
+            eprintln!(
+                "gopark: cannot start another thread ({err}); going on with those there are. \
+                 Raise the limit (ulimit -u, pids.max, kernel.threads-max) if goroutines must block in parallel."
+            );
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! `sleep` and `yield_now`.
+#![allow(unsafe_code)]
+
+use std::time::Duration;
+
+use gopark_poll::WaitReason;
+
+use crate::g::Request;
+use crate::m::{M, getm};
+use crate::park::{Parker, must_stay};
+
+/// Pauses the calling goroutine (or plain thread) for at least `d`, without holding a thread.
+///
+/// A zero duration yields. Durations too long for the clock (292 years) end with it. May block: see the contract of
+/// [`crate::Runtime::start`].
+///
+/// # Panics
+/// On a plain thread before the runtime is started.
+///
+/// Go: runtime/time.go timeSleep.
+pub fn sleep(d: Duration) {
+    if d.is_zero() {
+        return yield_now();
+    }
+    assert!(crate::sched::SCHED.is_started(), "sleep: {}", crate::NOT_STARTED);
+    let when = crate::rt::deadline_after(d);
+    let parker = Parker::current();
+    parker.timer().arm(when);
+    // A wake-up meant for an earlier wait may end the park early.
+    while crate::rt::nanotime() < when {
+        parker.park(WaitReason::Sleep);
+    }
+    parker.timer().stop();
+}
+
+/// Lets the other goroutines of this P run before the caller goes on.
+///
+/// On a thread that is not a goroutine it yields the thread.
+///
+/// Go: runtime.Gosched.
+#[doc(alias = "Gosched")]
+#[inline]
+pub fn yield_now() {
+    match getm() {
+        Some(mp) => yield_m(mp),
+        None => std::thread::yield_now(),
+    }
+}
+
+fn yield_m(mp: &'static M) {
+    let Some(gp) = mp.curg.get() else { return };
+    if must_stay(gp) {
+        return std::thread::yield_now();
+    }
+    // SAFETY: gp is the calling goroutine.
+    unsafe { gp.suspend(Request::Yield) };
+}
+
+/// Counts one operation that succeeded without parking; the budget spent, the caller yields.
+///
+/// Without it a socket that is always ready would keep its goroutine running for ever: there is no preemption.
+#[inline]
+pub(crate) fn charge() {
+    let Some(mp) = getm() else { return };
+    let left = mp.budget.get();
+    if left > 1 {
+        mp.budget.set(left - 1);
+    } else {
+        spent(mp);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn spent(mp: &'static M) {
+    mp.budget.set(crate::proc::BUDGET);
+    if mp.curg.get().is_some_and(|gp| !must_stay(gp)) {
+        yield_m(mp);
+    }
+}

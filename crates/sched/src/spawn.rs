@@ -1,0 +1,81 @@
+//! What users start goroutines with.
+
+use std::fmt::Display;
+use std::panic::Location;
+
+use crate::newproc::{SpawnError, newproc};
+
+/// What a detached goroutine may return: nothing, or a `Result` whose error is logged.
+///
+/// A handler that ends in `Ok(())` can use `?` throughout.
+pub trait GoResult {
+    /// Reports what nobody waits for.
+    fn report(self, start: &'static Location<'static>);
+}
+
+impl GoResult for () {
+    #[inline]
+    fn report(self, _start: &'static Location<'static>) {}
+}
+
+impl<T, E: Display> GoResult for Result<T, E> {
+    fn report(self, start: &'static Location<'static>) {
+        if let Err(err) = self {
+            tracing::warn!(goroutine = crate::goroutine_id(), %start, "goroutine failed: {err}");
+        }
+    }
+}
+
+/// Starts a goroutine that runs `f`, and forgets it.
+///
+/// The cheapest way to start one. An `Err` that `f` returns is logged through `tracing` at level warn; a panic is
+/// reported by the panic hook and ends this goroutine alone. The goroutine begins when the scheduler gets to it,
+/// usually as soon as the caller parks. May be called from any thread.
+///
+/// # Panics
+/// If the runtime is not started, is shutting down, or no stack can be had, as `std::thread::spawn` does; use
+/// [`try_go`] to get an error instead.
+///
+/// # Examples
+/// ```no_run
+/// # fn serve() {}
+/// let _rt = unsafe { gopark_sched::Runtime::start().expect("start") };
+/// gopark_sched::go(|| serve());
+/// ```
+///
+/// Go: the `go` statement.
+#[track_caller]
+#[inline]
+pub fn go<F, R>(f: F)
+where
+    F: FnOnce() -> R + Send + 'static,
+    R: GoResult,
+{
+    if let Err(err) = try_go(f) {
+        go_failed(err);
+    }
+}
+
+#[cold]
+#[inline(never)]
+#[track_caller]
+fn go_failed(err: SpawnError) -> ! {
+    panic!("go: {err}")
+}
+
+/// Like [`go`], but returns an error when no goroutine can be started.
+///
+/// # Errors
+/// [`SpawnError`] says what is missing, and what to do.
+#[track_caller]
+#[inline]
+#[allow(unsafe_code)]
+pub fn try_go<F, R>(f: F) -> Result<(), SpawnError>
+where
+    F: FnOnce() -> R + Send + 'static,
+    R: GoResult,
+{
+    let start = Location::caller();
+    // SAFETY: F is 'static.
+    unsafe { newproc(move || f().report(start), start) }
+}

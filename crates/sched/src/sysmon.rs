@@ -1,0 +1,206 @@
+//! sysmon: a thread without a P that looks after those that do not come back.
+//!
+//! It polls the network when nobody has for 10 ms, and compensates for stuck Ps (see `compensate`). It sleeps 20 µs
+//! between looks while there is something to do, doubling to 10 ms when there is not; and while all Ps are idle it
+//! sleeps until one is not, so that an idle process has no wake-ups.
+//!
+//! Telling the stuck from the busy: a P whose tick stands still is suspect. Then the thread's own CPU clock decides.
+//! It advanced by a time slice: an endless loop, or a long computation. It stands still and the kernel calls the
+//! thread sleeping: a blocking call. It stands still and the thread is runnable: the kernel has put it aside for
+//! another thread, and one more would only make that worse.
+//!
+//! Go: runtime/proc.go sysmon, retake.
+
+use std::ptr;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use gopark_poll::{PollerState, ReadyList, last_poll, netpoll_quick, poller};
+use gopark_sys::thread::RunState;
+
+use crate::compensate::compensate;
+use crate::m::M;
+use crate::p::{P, PStatus};
+use crate::sched::SCHED;
+
+/// The shortest sleep between two looks, in µs. Go: sysmon's 20.
+const DELAY_MIN_US: u32 = 20;
+/// The longest. Go: sysmon's 10 ms.
+const DELAY_MAX_US: u32 = 10_000;
+/// Rounds without anything to do before the sleep doubles. Go: sysmon's 50.
+const IDLE_ROUNDS: u32 = 50;
+/// The longest sleep while some P is suspect, in µs.
+const DELAY_SUSPECT_US: u32 = 200;
+/// All Ps idle for so long: sleep until one is not.
+const DEEP_SLEEP_AFTER_NS: i64 = 100_000_000;
+/// The network is polled at least so often. Go: sysmon's 10 ms.
+const POLL_STALE_NS: i64 = 10_000_000;
+/// A thread blocked for so long is compensated for. Measured: at 10 ms, 64 goroutines that block 5 ms each get 3 %
+/// of the possible rate; at 200 µs half; at 20 µs nine tenths, with as many threads.
+const BLOCKED_NS: i64 = 200_000;
+/// A goroutine that used so much CPU in one go is a hog. Go: forcePreemptNS.
+const HOG_NS: i64 = 10_000_000;
+
+/// What sysmon remembers of a P between two looks.
+#[derive(Copy, Clone)]
+struct Watch {
+    tick: u32,
+    m: *const M,
+    /// When the tick was first seen, ns.
+    since: i64,
+    /// The thread's CPU clock at the first look that found the tick unchanged, ns.
+    cpu: Option<i64>,
+}
+
+impl Watch {
+    const NONE: Watch = Watch { tick: 0, m: ptr::null(), since: 0, cpu: None };
+}
+
+/// The thread's life.
+pub(crate) fn sysmon() {
+    let mut watches: Vec<Watch> = Vec::new();
+    let mut ready = ReadyList::new();
+    let (mut idle, mut delay) = (0, DELAY_MIN_US);
+    let mut all_idle_since = 0;
+    loop {
+        gopark_sys::time::usleep(delay);
+        let mut now = crate::rt::nanotime();
+        if all_idle() {
+            if all_idle_since == 0 {
+                all_idle_since = now;
+            }
+            if now - all_idle_since > DEEP_SLEEP_AFTER_NS && deep_sleep() {
+                (idle, delay, all_idle_since) = (0, DELAY_MIN_US, 0);
+                watches.clear();
+                now = crate::rt::nanotime();
+            }
+        } else {
+            all_idle_since = 0;
+        }
+        poll_if_stale(now, &mut ready);
+        let suspects = match retake(now, &mut watches) {
+            Retaken::Compensated => {
+                (idle, delay) = (0, DELAY_MIN_US);
+                continue;
+            }
+            Retaken::Suspects => true,
+            Retaken::Nothing => false,
+        };
+        idle += 1;
+        if idle > IDLE_ROUNDS {
+            delay = (delay * 2).min(DELAY_MAX_US);
+        }
+        if suspects {
+            delay = delay.min(DELAY_SUSPECT_US);
+        }
+    }
+}
+
+fn all_idle() -> bool {
+    let s = SCHED.lock();
+    s.pidle.len() == s.active
+}
+
+/// Sleeps until a P is taken from the full idle list; false if that happened already.
+fn deep_sleep() -> bool {
+    let mut s = SCHED.lock();
+    if s.pidle.len() != s.active {
+        return false;
+    }
+    s.sysmonwait = true;
+    drop(s);
+    SCHED.sysmonnote.sleep();
+    SCHED.sysmonnote.clear();
+    true
+}
+
+fn poll_if_stale(now: i64, ready: &mut ReadyList) {
+    let last = last_poll();
+    if last != 0
+        && now - last > POLL_STALE_NS
+        && matches!(poller(), PollerState::Free)
+        && gopark_poll::netpoll_any_open()
+        && netpoll_quick(ready)
+    {
+        crate::proc::inject_waiters(ready);
+    }
+}
+
+enum Retaken {
+    Nothing,
+    Suspects,
+    Compensated,
+}
+
+/// Looks at every running P.
+///
+/// Go: runtime/proc.go retake.
+fn retake(now: i64, watches: &mut Vec<Watch>) -> Retaken {
+    let mut result = Retaken::Nothing;
+    watches.resize(SCHED.nallp(), Watch::NONE);
+    for (pp, watch) in SCHED.all_ps().zip(watches.iter_mut()) {
+        if !pp.is(PStatus::Running) {
+            watch.m = ptr::null();
+            continue;
+        }
+        match look(now, pp, watch) {
+            Look::Moved => {}
+            Look::Suspect => {
+                if matches!(result, Retaken::Nothing) {
+                    result = Retaken::Suspects;
+                }
+            }
+            Look::Stuck => {
+                if compensate(pp, watch.m, watch.tick) {
+                    watch.m = ptr::null();
+                    result = Retaken::Compensated;
+                }
+            }
+        }
+    }
+    result
+}
+
+enum Look {
+    Moved,
+    Suspect,
+    Stuck,
+}
+
+fn look(now: i64, pp: &'static P, watch: &mut Watch) -> Look {
+    let tick = pp.schedtick();
+    let mp = pp.m.load(Ordering::Acquire).cast_const(); // pairs with acquirep
+    if mp.is_null() || tick != watch.tick || !ptr::eq(mp, watch.m) {
+        *watch = Watch { tick, m: mp, since: now, cpu: None };
+        return Look::Moved;
+    }
+    let Some(clock) = m_of(mp).clock() else { return Look::Moved };
+    let cpu = clock.cpu_time_ns();
+    let Some(before) = watch.cpu else {
+        watch.cpu = Some(cpu);
+        return Look::Suspect;
+    };
+    if pp.has_runnext() && SCHED.wake.npidle() > 0 {
+        // Nobody is woken for a runnext; this one waits behind a long-running goroutine.
+        crate::wakep::wakep();
+    }
+    if SCHED.wake.npidle() > 0 || SCHED.wake.nmspinning() > 0 {
+        return Look::Suspect; // somebody is there to take the work
+    }
+    if cpu - before >= HOG_NS {
+        return Look::Stuck;
+    }
+    if cpu != before {
+        return Look::Suspect;
+    }
+    if now - watch.since >= BLOCKED_NS && clock.run_state() == RunState::Blocked {
+        return Look::Stuck;
+    }
+    Look::Suspect
+}
+
+#[allow(unsafe_code)]
+fn m_of(mp: *const M) -> &'static M {
+    // SAFETY: P::m holds Ms only, which are never freed; the caller checked for null.
+    unsafe { &*mp }
+}

@@ -1,0 +1,115 @@
+//! Waking: the searcher, the poller, and Ms for a batch. The protocol's words are in `wake`.
+
+use gopark_poll::{PollerState, netpoll_break, poller};
+
+use crate::gqueue::GQueue;
+use crate::m::{M, pidleget, startm};
+use crate::p::P;
+use crate::sched::SCHED;
+
+/// Wakes one M to search for work, if work was published that nobody would find: an idle P exists and nobody
+/// searches. Call it after every publication, even if about to schedule oneself.
+///
+/// Go: runtime/proc.go wakep.
+#[inline]
+pub(crate) fn wakep() {
+    if SCHED.nallp() == 1 && SCHED.wake.npidle() == 0 {
+        return; // one P, and it is ours: no second M could run anything
+    }
+    if SCHED.wake.published() {
+        start_searcher();
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn start_searcher() {
+    if !SCHED.wake.start_searcher() {
+        return;
+    }
+    let pp = pidleget(&mut SCHED.lock());
+    match pp {
+        Some(pp) => startm(pp, true),
+        None => SCHED.wake.cancel_searcher(true),
+    }
+}
+
+/// The calling M found work and no longer searches; if it was the last, somebody else must.
+///
+/// Go: runtime/proc.go resetspinning.
+pub(crate) fn resetspinning(mp: &'static M) {
+    mp.spinning.set(false);
+    SCHED.wake.stop_spinning();
+    wakep();
+}
+
+/// Queues a batch of runnable goroutines and wakes Ms for them.
+///
+/// With a P: as many as there are idle Ps go to the global queue, each with an M started for it, the rest to the
+/// local queue, so that network and timers compete on equal terms. Without: all to the global queue.
+///
+/// Go: runtime/proc.go injectglist.
+pub(crate) fn injectglist(pp: Option<&'static P>, list: &mut GQueue) {
+    if list.is_empty() {
+        return;
+    }
+    let Some(pp) = pp else {
+        let n = list.len();
+        SCHED.globrunqputbatch(list);
+        start_idle(n);
+        return;
+    };
+    let mut global = GQueue::new();
+    while global.len() < SCHED.wake.npidle() as usize
+        && let Some(gp) = list.pop_front()
+    {
+        global.push_back(gp);
+    }
+    let n = global.len();
+    if n > 0 {
+        SCHED.globrunqputbatch(&mut global);
+        start_idle(n);
+    }
+    while let Some(gp) = list.pop_front() {
+        pp.runqput(gp);
+    }
+    // npidle may have changed since it was read (golang/go#63555).
+    wakep();
+}
+
+/// Starts up to `n` Ms on idle Ps; they find their work in the global queue.
+fn start_idle(n: usize) {
+    for _ in 0..n {
+        let pp = pidleget(&mut SCHED.lock());
+        match pp {
+            Some(pp) => startm(pp, false),
+            None => {
+                // Whoever gives up a P next must look again.
+                wakep();
+                return;
+            }
+        }
+    }
+}
+
+/// A timer was added at `when`: the thread blocked in the poller must not sleep past it, and somebody must be there.
+///
+/// Go: runtime/proc.go wakeNetPoller.
+pub(crate) fn wake_net_poller(when: i64) {
+    // The state word is read after a SeqCst fence inside `poller`; pairs with the fence of netpoll_block.
+    match poller() {
+        PollerState::Blocking { until } => {
+            if until == 0 || until > when {
+                netpoll_break();
+            }
+        }
+        PollerState::Free | PollerState::Quick => wakep(),
+    }
+}
+
+/// Makes sure that somebody polls for a thread that is about to sleep outside the scheduler.
+pub(crate) fn ensure_poller() {
+    if !matches!(poller(), PollerState::Blocking { .. }) {
+        wakep();
+    }
+}
