@@ -69,8 +69,8 @@ pub(crate) struct G {
     slot: Slot,                      // constant
     /// The goroutine's own semaphore, for everything that is not I/O: join, sleep, channels.
     pub(crate) parker: ParkSlot,
-    /// The goroutine's own timer, which readies `parker`.
-    pub(crate) timer: Timer,
+    /// The goroutine's own timer, which readies `parker`. Written by `init`, after `parker` has its place.
+    timer: UnsafeCell<MaybeUninit<Timer>>,
 }
 
 // SAFETY: see the ownership table at `GStatus`; shared access from other threads is limited to the atomics,
@@ -98,12 +98,13 @@ impl G {
                 start: Cell::new(None),
                 slot,
                 parker: ParkSlot::new(),
-                timer: Timer::new(TimerKind::None),
+                timer: UnsafeCell::new(MaybeUninit::uninit()),
             });
         }
         // SAFETY: just written; stack slots are never unmapped, hence 'static.
         let g: &'static G = unsafe { gp.as_ref() };
-        g.timer.set_kind(TimerKind::Wake(&g.parker));
+        // SAFETY: nobody else knows the goroutine yet.
+        unsafe { (*g.timer.get()).write(Timer::new(TimerKind::Wake(&g.parker))) };
         gp
     }
 
@@ -133,6 +134,11 @@ impl G {
     /// The highest address that the goroutine's stack may use; the header begins there.
     pub(crate) fn stack_base(&self) -> NonNull<u8> {
         NonNull::from(self).cast()
+    }
+
+    pub(crate) fn timer(&'static self) -> &'static Timer {
+        // SAFETY: written by `init`, and never again.
+        unsafe { (*self.timer.get()).assume_init_ref() }
     }
 
     pub(crate) fn slot(&self) -> &Slot {

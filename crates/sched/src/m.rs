@@ -48,8 +48,7 @@ pub(crate) fn getm() -> Option<&'static M> {
     unsafe { mp.as_ref() }
 }
 
-/// The goroutine that calls; none on a plain thread or g0.
-#[doc(alias = "getg")]
+/// The goroutine that calls; none on a plain thread or g0. Go: getg().m.curg.
 #[inline]
 pub(crate) fn getg() -> Option<&'static G> {
     getm().and_then(|mp| mp.curg.get())

@@ -133,7 +133,6 @@ fn gfget_slow(mp: Option<&'static M>) -> Result<&'static G, SpawnError> {
 }
 
 /// Puts a finished goroutine on a free list. On g0.
-#[doc(alias = "gfput")]
 #[inline]
 pub(crate) fn gfput(mp: &'static M, gp: &'static G) {
     match mp.p.get() {

@@ -242,7 +242,6 @@ impl P {
     }
 
     /// Takes a dead goroutine from the cache. Owner only.
-    #[doc(alias = "gfget")]
     #[inline]
     pub(crate) fn gfget(&self) -> Option<&'static G> {
         // SAFETY: the owner has exclusive access.
@@ -265,7 +264,6 @@ impl P {
     }
 
     /// Puts a dead goroutine, most recently used first, into the cache. Owner only.
-    #[doc(alias = "gfput")]
     #[inline]
     pub(crate) fn gfput(&self, gp: &'static G) {
         // SAFETY: the owner has exclusive access.

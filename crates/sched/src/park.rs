@@ -14,7 +14,7 @@
 
 use std::ptr::NonNull;
 
-use gopark_poll::{ParkSlot, ReadyList, WaitReason, Waiter};
+use gopark_poll::{ParkSlot, ReadyList, Timer, TimerKind, WaitReason, Waiter};
 use gopark_sys::note::Note;
 use parking_lot::Mutex;
 
@@ -31,8 +31,8 @@ const THREAD: usize = 8;
 struct ThreadWaiter {
     note: Note,
     /// The thread's own semaphore, for waits that are not I/O.
-    parker: ParkSlot,
-    timer: gopark_poll::Timer,
+    parker: &'static ParkSlot,
+    timer: Timer,
 }
 
 static THREADS: Mutex<Vec<&'static ThreadWaiter>> = Mutex::new(Vec::new());
@@ -42,13 +42,9 @@ impl ThreadWaiter {
         if let Some(tw) = THREADS.lock().pop() {
             return tw;
         }
-        let tw: &'static ThreadWaiter = Box::leak(Box::new(ThreadWaiter {
-            note: Note::new(),
-            parker: ParkSlot::new(),
-            timer: gopark_poll::Timer::new(gopark_poll::TimerKind::None),
-        }));
-        tw.timer.set_kind(gopark_poll::TimerKind::Wake(&tw.parker));
-        tw
+        let parker: &'static ParkSlot = Box::leak(Box::new(ParkSlot::new()));
+        let timer = Timer::new(TimerKind::Wake(parker));
+        Box::leak(Box::new(ThreadWaiter { note: Note::new(), parker, timer }))
     }
 
     fn give_back(&'static self) {
@@ -72,7 +68,6 @@ pub(crate) fn must_stay(gp: &G) -> bool {
 }
 
 /// Parks the caller, goroutine or thread, until `slot` hands it back.
-#[doc(alias = "gopark")]
 pub(crate) fn gopark(slot: &'static ParkSlot, reason: WaitReason) {
     match getm() {
         Some(mp) => match mp.curg.get() {
@@ -128,7 +123,7 @@ pub(crate) fn accept(w: Waiter) -> Option<&'static G> {
 
 /// Collects the goroutines of a list of waiters; threads among them are woken.
 pub(crate) fn accept_all(ready: &mut ReadyList, into: &mut GQueue) {
-    while let Some(w) = ready.pop_front() {
+    for w in ready.drain() {
         if let Some(gp) = accept(w) {
             into.push_back(gp);
         }
@@ -136,7 +131,6 @@ pub(crate) fn accept_all(ready: &mut ReadyList, into: &mut GQueue) {
 }
 
 /// Makes a waiter runnable: next on the caller's P, or through the global queue for a caller without one.
-#[doc(alias = "goready")]
 #[inline]
 pub(crate) fn goready(w: Waiter) {
     if let Some(gp) = accept(w) {
@@ -145,7 +139,6 @@ pub(crate) fn goready(w: Waiter) {
 }
 
 /// Queues a runnable goroutine, next to run, and wakes an M for what that displaced.
-#[doc(alias = "ready")]
 #[inline]
 pub(crate) fn ready(gp: &'static G) {
     match getm().and_then(|mp| mp.p.get()) {
@@ -164,7 +157,7 @@ pub(crate) fn ready(gp: &'static G) {
 /// The semaphore and timer of whoever calls, for waits that are not I/O.
 pub(crate) struct Parker {
     slot: &'static ParkSlot,
-    timer: &'static gopark_poll::Timer,
+    timer: &'static Timer,
     thread: Option<&'static ThreadWaiter>,
 }
 
@@ -173,11 +166,11 @@ impl Parker {
     #[inline]
     pub(crate) fn current() -> Parker {
         match getg() {
-            Some(gp) => Parker { slot: &gp.parker, timer: &gp.timer, thread: None },
+            Some(gp) => Parker { slot: &gp.parker, timer: gp.timer(), thread: None },
             None => {
                 let tw = ThreadWaiter::take();
                 tw.parker.reset();
-                Parker { slot: &tw.parker, timer: &tw.timer, thread: Some(tw) }
+                Parker { slot: tw.parker, timer: &tw.timer, thread: Some(tw) }
             }
         }
     }
@@ -187,7 +180,7 @@ impl Parker {
         self.slot
     }
 
-    pub(crate) fn timer(&self) -> &'static gopark_poll::Timer {
+    pub(crate) fn timer(&self) -> &'static Timer {
         self.timer
     }
 

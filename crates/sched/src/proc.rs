@@ -22,7 +22,7 @@ use crate::g::{G, GStatus, Request};
 use crate::gqueue::GQueue;
 use crate::m::{M, acquirep, pidleget, pidleput, releasep, stopm};
 use crate::p::{P, PStatus};
-use crate::park::{accept, accept_all};
+use crate::park::accept_all;
 use crate::sched::{SCHED, Synced};
 use crate::steal::{Stolen, earliest_timer, steal_work};
 use crate::wakep::{injectglist, resetspinning, wake_net_poller, wakep};
@@ -348,13 +348,9 @@ fn poll_net_blocking(mp: &'static M) -> Option<&'static G> {
     })
 }
 
-/// Makes one waiter runnable from a place without a P, such as sysmon.
+/// Queues what a poll from outside of the scheduler, by sysmon, made ready.
 pub(crate) fn inject_waiters(ready: &mut gopark_poll::ReadyList) {
     let mut list = GQueue::new();
-    while let Some(w) = ready.pop_front() {
-        if let Some(gp) = accept(w) {
-            list.push_back(gp);
-        }
-    }
+    accept_all(ready, &mut list);
     injectglist(None, &mut list);
 }

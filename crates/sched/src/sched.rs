@@ -190,7 +190,6 @@ impl Sched {
     }
 
     /// Puts one goroutine at the tail of the global queue.
-    #[doc(alias = "globrunqput")]
     pub(crate) fn globrunqput(&self, gp: &'static G) {
         self.globrunqput_locked(&mut self.lock(), gp);
     }
@@ -201,7 +200,6 @@ impl Sched {
     }
 
     /// Moves a batch to the tail of the global queue.
-    #[doc(alias = "globrunqputbatch")]
     pub(crate) fn globrunqputbatch(&self, batch: &mut GQueue) {
         let mut s = self.lock();
         self.globrunqputbatch_locked(&mut s, batch);

@@ -13,7 +13,6 @@
 
 use std::ptr;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use gopark_poll::{PollerState, ReadyList, last_poll, netpoll_quick, poller};
 use gopark_sys::thread::RunState;

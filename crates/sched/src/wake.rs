@@ -20,7 +20,7 @@
 //! Here the publisher sets the word without the lock and re-reads `npidle` after a fence, and the M that gives up
 //! its P re-reads `needspinning` after a fence: the same guarantee for two loads instead of a lock on the busy path.
 
-use gopark_sys::loom::sync::atomic::{AtomicU32, Ordering, fence};
+use gopark_sys::loom::atomic::{AtomicU32, Ordering, fence};
 
 /// The three words. Modelled in `tests/loom_wake.rs` together with a queue.
 pub(crate) struct Wake {

@@ -10,7 +10,7 @@
 //!
 //! Go: runtime/proc.go runqput, runqget, runqgrab.
 
-use gopark_sys::loom::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+use gopark_sys::loom::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 use super::CAPACITY;
 
