@@ -230,7 +230,7 @@ impl Netpoll {
         match selector.poll(delay, events) {
             Ok(()) => {
                 for event in events.iter() {
-                    waker |= deliver(&event, ready);
+                    waker |= deliver(event, ready);
                 }
             }
             // An empty list, so that the caller works out anew how long to wait.

@@ -28,9 +28,9 @@ use crate::{ReadyList, Waiter};
 #[derive(Copy, Clone, Default, Debug)]
 pub(crate) struct Deadlines {
     /// 0: none. Greater: monotonic nanoseconds. [`EXPIRED`]: passed.
-    when: i64,
+    pub(super) when: i64,
     /// For when the heap's entry was armed last; 0: it is not.
-    armed: i64,
+    pub(super) armed: i64,
 }
 
 /// `Deadlines::when` of a deadline that has passed.

@@ -80,9 +80,15 @@ fn test_mutex_panic() {
         let panic = catch_unwind(std::panic::AssertUnwindSafe(f)).expect_err("it did not panic");
         assert_eq!(*panic.downcast::<&str>().unwrap(), "inconsistent poll.fdMutex");
     };
-    inconsistent(&|| drop(mu.decref()));
-    inconsistent(&|| drop(mu.rwunlock(Mode::Read)));
-    inconsistent(&|| drop(mu.rwunlock(Mode::Write)));
+    inconsistent(&|| {
+        let _ = mu.decref();
+    });
+    inconsistent(&|| {
+        let _ = mu.rwunlock(Mode::Read);
+    });
+    inconsistent(&|| {
+        let _ = mu.rwunlock(Mode::Write);
+    });
     inconsistent(&|| {
         mu.incref().unwrap();
         let _ = mu.decref();
