@@ -39,6 +39,8 @@ mod wakep;
 pub use blocking::blocking;
 pub use join::{JoinHandle, spawn, try_spawn};
 pub use newproc::SpawnError;
+#[doc(hidden)] // For the benchmarks: the wake-up that join and the timers use, on a slot of one's own.
+pub use park::unpark;
 pub use rt::{
     Builder, DEFAULT_MAX_THREADS, DEFAULT_STACK_SIZE, Runtime, StillRunning, goroutine_id, num_goroutines,
 };

@@ -201,7 +201,7 @@ impl Drop for Parker {
 
 /// Wakes the owner of a parker, or lets its next park return at once.
 #[inline]
-pub(crate) fn unpark(slot: &'static ParkSlot) {
+pub fn unpark(slot: &'static ParkSlot) {
     if let Some(w) = slot.unblock(gopark_poll::Unblock::Ready) {
         goready(w);
     }
