@@ -19,6 +19,13 @@ pub fn read(fd: &SysFd, buf: &mut [u8]) -> Result<usize> {
     check_size(unsafe { libc::read(fd.raw(), buf.as_mut_ptr().cast(), buf.len()) })
 }
 
+/// recv(2), for sockets: the same as a read, without the file system's part of the way.
+#[inline]
+pub fn recv(fd: &SysFd, buf: &mut [u8]) -> Result<usize> {
+    // SAFETY: the buffer is writable for its length.
+    check_size(unsafe { libc::recv(fd.raw(), buf.as_mut_ptr().cast(), buf.len(), 0) })
+}
+
 /// readv(2). At most 1,024 buffers (IOV_MAX).
 pub fn readv(fd: &SysFd, bufs: &mut [IoSliceMut<'_>]) -> Result<usize> {
     let n = bufs.len().min(libc::UIO_MAXIOV as usize);

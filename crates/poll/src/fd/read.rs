@@ -22,7 +22,8 @@ impl Fd {
     /// Go: internal/poll/fd_unix.go FD.Read
     pub fn read(&self, buf: &mut [u8]) -> Result<usize, Error> {
         let len = self.cap(buf.len());
-        self.read_some(len, |fd| rw::read(fd, &mut buf[..len]))
+        let is_file = self.kind.is_file;
+        self.read_some(len, |fd| read_call(is_file, fd, &mut buf[..len]))
     }
 
     /// [`Fd::read`] into several buffers, at most [`libc`'s](https://man7.org/linux/man-pages/man2/readv.2.html) 1024.
@@ -68,7 +69,7 @@ impl Fd {
         self.hint.clear();
         self.prepare(Mode::Read)?;
         loop {
-            match rw::read(&self.sysfd, &mut buf[..len]) {
+            match read_call(self.kind.is_file, &self.sysfd, &mut buf[..len]) {
                 Ok(n) => {
                     self.note_read(n, len);
                     return Ok(n);
@@ -229,4 +230,10 @@ impl Fd {
             Err(TryLockError::Held) => Err(Errno::EAGAIN.into()),
         }
     }
+}
+
+/// One read. recv(2) goes to the socket directly, read(2) by way of the file system.
+#[inline]
+fn read_call(is_file: bool, fd: &SysFd, buf: &mut [u8]) -> gopark_sys::Result<usize> {
+    if is_file { rw::read(fd, buf) } else { rw::recv(fd, buf) }
 }
