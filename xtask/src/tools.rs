@@ -43,6 +43,13 @@ const TOOLS: &[Tool] = &[
         install: "curl; without it the test that drives `proxy` and `hello` with it skips, loudly",
     },
     Tool {
+        name: "nc",
+        probe: ("sh", &["-c", "command -v nc"]),
+        component: "",
+        required: false,
+        install: "nc (Debian: netcat-openbsd); without it the test that drives `proxy` with it skips, loudly",
+    },
+    Tool {
         name: "go",
         probe: ("go", &["version"]),
         component: "",
