@@ -8,6 +8,9 @@
 //!
 //! std's `park` and `unpark` will not do: their token belongs to the thread, and a library that unparks the thread
 //! it runs on would wake, or rob, the scheduler.
+//!
+//! # Safety
+//! futex(2) is given the address of the note's own word, which the borrow keeps alive; the kernel only compares it.
 #![cfg_attr(target_os = "linux", allow(unsafe_code))]
 
 use std::sync::atomic::{AtomicU32, Ordering};

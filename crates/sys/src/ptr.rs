@@ -20,8 +20,8 @@ use crate::loom::atomic::{AtomicPtr, Ordering};
 #[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Waiter(NonNull<()>);
 
-// SAFETY: a waiter is a name. What its pointer may be used for is the business of whoever called `from_ptr`, who promises
-// that the memory stays valid, whatever thread hands the name back.
+// SAFETY: a waiter is a name. What its pointer may be used for is the business of whoever called `from_ptr`, who
+// promises that the memory stays valid, whatever thread hands the name back.
 unsafe impl Send for Waiter {}
 // SAFETY: as above.
 unsafe impl Sync for Waiter {}

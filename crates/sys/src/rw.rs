@@ -1,4 +1,8 @@
 //! Reading and writing: one system call each, no retry on EINTR, the error number out.
+//!
+//! # Safety
+//! Each call gets a slice's pointer with its length, so the kernel writes nowhere else; whether the descriptor is still
+//! the caller's is `SysFd`'s contract, and a wrong number costs an error, not memory.
 #![allow(unsafe_code)]
 
 use std::io::{IoSlice, IoSliceMut};

@@ -1,4 +1,7 @@
 //! `SysFd`: a descriptor in a cell that can be closed through a shared reference.
+//!
+//! # Safety
+//! The cell owns its descriptor: a number goes in as an `OwnedFd` and comes out, or is closed, once (by the swap).
 #![allow(unsafe_code)]
 
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
@@ -11,7 +14,7 @@ use crate::errno::{Errno, Result, check};
 /// | value | meaning | changed by |
 /// | --- | --- | --- |
 /// | ≥ 0 | open | `new` |
-/// | −1 | closed, or given away | `close`, `into_owned`, once |
+/// | -1 | closed, or given away | `close`, `into_owned`, once |
 ///
 /// Who uses the number must know that nobody closes it meanwhile: `poll::Fd` counts its users and closes when the
 /// last one is gone. A call on a closed cell gets EBADF from the kernel.
@@ -24,7 +27,7 @@ impl SysFd {
         SysFd(AtomicI32::new(fd.into_raw_fd()))
     }
 
-    /// Its number; −1 once closed.
+    /// Its number; -1 once closed.
     #[inline]
     pub fn raw(&self) -> RawFd {
         self.0.load(Ordering::Relaxed) // users are ordered before the close by their count, not by this word

@@ -1,4 +1,8 @@
 //! Threads of the operating system: starting them, and looking at one from another.
+//!
+//! # Safety
+//! The calls get pointers to locals, and a thread's clock by an id that is only a name: of an ended thread it gives an
+//! error.
 #![cfg_attr(target_os = "linux", allow(unsafe_code))]
 
 use std::io;

@@ -19,7 +19,7 @@ pub fn throw_fmt(args: std::fmt::Arguments<'_>) -> ! {
     let mut text = [0_u8; 512];
     let room = text.len();
     let mut rest = &mut text[..];
-    let _ = write!(rest, "fatal error: {args}\n");
+    let _ = writeln!(rest, "fatal error: {args}");
     let len = room - rest.len();
     let _ = std::io::stderr().write_all(&text[..len]);
     std::process::abort()

@@ -1,4 +1,7 @@
 //! The monotonic clock, in nanoseconds as an `i64`, as everything above counts.
+//!
+//! # Safety
+//! The calls get pointers to locals.
 #![allow(unsafe_code)]
 
 use std::sync::OnceLock;

@@ -1,4 +1,8 @@
 //! The backend over epoll(7) itself: what mio does on Linux, in the open. Go: runtime/netpoll_epoll.go.
+//!
+//! # Safety
+//! The calls take descriptors this module owns or borrows for the call, and buffers whose length is passed along. A
+//! token is only handed back, never followed.
 #![allow(unsafe_code)]
 
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};

@@ -1,4 +1,7 @@
 //! A timer for waits under a millisecond, which epoll_wait cannot express: timerfd_create(2).
+//!
+//! # Safety
+//! The calls take the descriptor this module owns, and pointers to locals.
 #![allow(unsafe_code)]
 
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};

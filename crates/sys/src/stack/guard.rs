@@ -1,4 +1,8 @@
 //! Guards: memory below each stack that faults when touched.
+//!
+//! # Safety
+//! Guards are installed only in address ranges the pool has reserved and not yet handed out, and on a probe page that
+//! this module maps itself.
 #![allow(unsafe_code)]
 
 use std::ptr::NonNull;
