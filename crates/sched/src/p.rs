@@ -288,7 +288,11 @@ impl P {
         }
         std::mem::swap(gfree, &mut hot);
         self.ngfree.store(gfree.len() as u32, Ordering::Relaxed);
-        SCHED.lock().gfree.append(&mut hot);
+        // To the front: what was used last is the warmest, also among those that wait in the global cache. At its
+        // back a crowd of the past would make every new goroutine start on a cold stack.
+        let mut s = SCHED.lock();
+        hot.append(&mut s.gfree);
+        std::mem::swap(&mut s.gfree, &mut hot);
     }
 
     pub(crate) fn ngfree(&self) -> usize {
