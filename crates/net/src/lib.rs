@@ -1,1 +1,78 @@
-//! gopark-net: Go's net package on std's conventions: TcpListener, TcpConn, listen, dial.
+//! gopark-net: Go's `net` package on std's conventions.
+//!
+//! Calls look blocking, goroutines do the waiting, and no thread is held while they do. One goroutine for each connection,
+//! a straight line of code in each, `std::io::Read` and `Write` throughout.
+//!
+//! ```no_run
+//! use gopark_net::{Runtime, go, listen};
+//!
+//! fn main() -> std::io::Result<()> {
+//!     // SAFETY: see `Runtime::start` for what is promised here.
+//!     let _rt = unsafe { Runtime::start()? };
+//!     let ln = listen("tcp", "127.0.0.1:8080")?;
+//!     for conn in ln.incoming() {
+//!         let conn = conn?;
+//!         go(move || std::io::copy(&mut &*conn, &mut &*conn));
+//!     }
+//!     Ok(())
+//! }
+//! ```
+//!
+//! # What is where
+//!
+//! | | | Go |
+//! |---|---|---|
+//! | [`listen`], [`dial`], [`ListenConfig`], [`Dialer`] | by network and address, as text | `net.Listen`, `net.Dial` |
+//! | [`TcpListener`], [`TcpConn`] | the concrete types, with std's names too | `TCPListener`, `TCPConn` |
+//! | [`Listener`], [`Conn`] | what they have in common, object-safe | `Listener`, `Conn` |
+//! | [`OpError`], [`is_timeout`], [`is_closed`], [`is_temporary`], [`raw_os_error`] | what went wrong | `OpError`, `Error` |
+//! | [`Runtime`], [`go`], [`spawn`], [`scope`], [`sleep`], [`blocking`] | goroutines | the `go` statement, `time.Sleep` |
+//!
+//! # Errors
+//!
+//! All are `std::io::Error`, with the kind that std gives; inside is an [`OpError`] with Go's text. Before
+//! [`Runtime::start`] every call that needs the runtime fails with an error that names the line to write.
+//!
+//! # Inside
+//!
+//! This crate has no `unsafe` and no event loop: it makes sockets (`sock.rs`), chooses addresses (`ipsock.rs`,
+//! `lookup.rs`, `dial.rs`), and gives names to errors (`error.rs`, `fd.rs`). Waiting is done by `gopark-poll`, running by
+//! `gopark-sched`.
+
+#![forbid(unsafe_code)]
+
+mod addr;
+mod conn;
+mod dial;
+mod error;
+mod fd;
+mod incoming;
+mod ipsock;
+mod keepalive;
+mod listen;
+mod lookup;
+mod port;
+mod sock;
+mod tcp_conn;
+mod tcp_listener;
+mod zone;
+
+pub use addr::{Addr, TcpAddr};
+pub use conn::{Conn, Listener};
+pub use dial::{Dialer, dial, dial_timeout};
+pub use error::{
+    AddrError, Cause, DnsError, OpError, SyscallError, UnknownNetworkError, is_closed, is_temporary, is_timeout,
+    raw_os_error,
+};
+pub use incoming::Incoming;
+pub use ipsock::{join_host_port, split_host_port};
+pub use keepalive::KeepAliveConfig;
+pub use listen::{ListenConfig, listen};
+pub use tcp_conn::TcpConn;
+pub use tcp_listener::TcpListener;
+
+pub use gopark_poll::FdGuard;
+pub use gopark_sched::{
+    Builder, GoResult, JoinHandle, Runtime, Scope, SpawnError, StillRunning, blocking, go, goroutine_id,
+    num_goroutines, scope, sleep, spawn, try_go, try_spawn, yield_now,
+};

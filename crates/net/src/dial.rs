@@ -1,0 +1,436 @@
+//! Dialing: from a name to a connection. Go: `net/dial.go`, `net/tcpsock_posix.go`.
+//!
+//! * this file: the `Dialer` and the order in which addresses are tried;
+//! * `dial/connect.rs`: one attempt;
+//! * `dial/race.rs`: two families at a time (Happy Eyeballs).
+
+use std::net::SocketAddr;
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use std::{fmt, io};
+
+use crate::addr::TcpAddr;
+use crate::error::{AddrError, Cause, OpError};
+use crate::ipsock::{Network, internet_addr_list, partition};
+use crate::sock::Control;
+use crate::{Conn, KeepAliveConfig, TcpConn};
+
+mod connect;
+mod race;
+
+use race::{Canceler, Racer, race};
+
+/// Go's delay before the other family is tried (RFC 6555).
+const FALLBACK_DELAY: Duration = Duration::from_millis(300);
+/// The least time that one address gets of a deadline that is shared by several (Go's number): less would give every
+/// one of them too little.
+const SANE_MINIMUM: Duration = Duration::from_secs(2);
+
+/// Connects to `address` on `network`.
+///
+/// Networks are `tcp`, `tcp4` (IPv4 only) and `tcp6` (IPv6 only). The address is `host:port`: the host a name or an IP
+/// literal (IPv6 in square brackets, with a `%zone` if it needs one), the port a number or a service name. Without a host
+/// it is this machine. If the host has several addresses they are tried in order; if they are of both families and
+/// the network is `tcp`, the other family gets its try after 300 ms.
+///
+/// No time limit but the system's (about two minutes): see [`dial_timeout`] and [`Dialer`].
+///
+/// May block: see the contract of [`Runtime::start`](crate::Runtime::start).
+///
+/// # Errors
+///
+/// An [`OpError`] with op `dial`: what connect(2) says, or that the address or network is not one.
+///
+/// # Examples
+///
+/// ```no_run
+/// let conn = gopark_net::dial("tcp", "example.com:80")?;
+/// conn.write_all(b"HEAD / HTTP/1.0\r\n\r\n")?;
+/// # std::io::Result::Ok(())
+/// ```
+///
+/// Go: net/dial.go Dial
+pub fn dial(network: &str, address: &str) -> io::Result<Box<dyn Conn>> {
+    Dialer::new().dial(network, address)
+}
+
+/// As [`dial`], in no more than `timeout`, name resolution included.
+///
+/// # Errors
+///
+/// As [`dial`]; `TimedOut` if the time is up.
+///
+/// # Examples
+///
+/// ```no_run
+/// use std::time::Duration;
+///
+/// let conn = gopark_net::dial_timeout("tcp", "example.com:80", Duration::from_secs(3))?;
+/// # std::io::Result::Ok(())
+/// ```
+///
+/// Go: net/dial.go DialTimeout
+pub fn dial_timeout(network: &str, address: &str, timeout: Duration) -> io::Result<Box<dyn Conn>> {
+    Dialer::new().timeout(timeout).dial(network, address)
+}
+
+/// How to connect: time limits, local address, options.
+///
+/// # Examples
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use gopark_net::Dialer;
+///
+/// let dialer = Dialer::new().timeout(Duration::from_secs(5)).keep_alive(Some(Duration::from_secs(60)));
+/// let conn = dialer.dial("tcp", "example.com:443")?;
+/// # std::io::Result::Ok(())
+/// ```
+///
+/// Go: net/dial.go Dialer
+#[derive(Clone)]
+pub struct Dialer {
+    timeout: Option<Duration>,
+    deadline: Option<Instant>,
+    local_addr: Option<TcpAddr>,
+    fallback_delay: Option<Duration>,
+    keep_alive: KeepAliveConfig,
+    control: Option<Control>,
+}
+
+impl Dialer {
+    /// A dialer with Go's defaults.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// let conn = gopark_net::Dialer::new().dial("tcp", "localhost:80")?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn new() -> Dialer {
+        Dialer {
+            timeout: None,
+            deadline: None,
+            local_addr: None,
+            fallback_delay: Some(FALLBACK_DELAY),
+            keep_alive: KeepAliveConfig::default(),
+            control: None,
+        }
+    }
+
+    /// The longest that a dial may take, name resolution included. With several addresses each gets a share of what is
+    /// left, but at least two seconds. Zero has passed already.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// let conn = gopark_net::Dialer::new().timeout(Duration::from_secs(1)).dial("tcp", "localhost:80")?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
+    /// Go: net/dial.go Dialer.Timeout
+    pub fn timeout(mut self, timeout: Duration) -> Dialer {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// The time after which a dial fails. If there is a timeout too, the earlier of the two counts.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # use std::time::{Duration, Instant};
+    /// let soon = Instant::now() + Duration::from_secs(1);
+    /// let conn = gopark_net::Dialer::new().deadline(soon).dial("tcp", "localhost:80")?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
+    /// Go: net/dial.go Dialer.Deadline
+    pub fn deadline(mut self, deadline: Instant) -> Dialer {
+        self.deadline = Some(deadline);
+        self
+    }
+
+    /// The local address to dial from. Port 0 is any. Only remote addresses of the same family are tried, unless it is
+    /// a wildcard.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # use std::net::SocketAddr;
+    /// let from: SocketAddr = "127.0.0.1:0".parse().unwrap();
+    /// let conn = gopark_net::Dialer::new().local_addr(from).dial("tcp", "localhost:80")?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
+    /// Go: net/dial.go Dialer.LocalAddr
+    pub fn local_addr(mut self, addr: impl Into<TcpAddr>) -> Dialer {
+        self.local_addr = Some(addr.into());
+        self
+    }
+
+    /// How long the family of the first address is tried alone before the other family gets its try as well (300 ms
+    /// unless set). `None`: one address after the other.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// let conn = gopark_net::Dialer::new().fallback_delay(None).dial("tcp", "example.com:80")?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
+    /// Go: net/dial.go Dialer.FallbackDelay
+    pub fn fallback_delay(mut self, delay: Option<Duration>) -> Dialer {
+        self.fallback_delay = delay;
+        self
+    }
+
+    /// The silence after which keep-alive probes are sent (15 seconds unless set; zero means that too). `None`: no probes.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// let conn = gopark_net::Dialer::new().keep_alive(Some(Duration::from_secs(60))).dial("tcp", "localhost:80")?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
+    /// Go: net/dial.go Dialer.KeepAlive
+    pub fn keep_alive(mut self, idle: Option<Duration>) -> Dialer {
+        self.keep_alive = idle.map_or(KeepAliveConfig::DISABLED, KeepAliveConfig::with_idle);
+        self
+    }
+
+    /// All of the keep-alive settings.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use gopark_net::{Dialer, KeepAliveConfig};
+    ///
+    /// let hasty = KeepAliveConfig { count: Some(2), ..KeepAliveConfig::default() };
+    /// let conn = Dialer::new().keep_alive_config(hasty).dial("tcp", "localhost:80")?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
+    /// Go: net/dial.go Dialer.KeepAliveConfig
+    pub fn keep_alive_config(mut self, config: KeepAliveConfig) -> Dialer {
+        self.keep_alive = config;
+        self
+    }
+
+    /// Called for each socket after it is made and before it is bound or connected, with the network (`tcp4` or
+    /// `tcp6`), the remote address, and the socket. An error fails the attempt. With several addresses it may be called
+    /// several times, from several goroutines at once.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use gopark_net::Dialer;
+    ///
+    /// let dialer = Dialer::new().control(|network, address, _socket| {
+    ///     eprintln!("dialing {network} {address}");
+    ///     Ok(())
+    /// });
+    /// let conn = dialer.dial("tcp", "localhost:80")?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
+    /// Go: net/dial.go Dialer.Control
+    pub fn control<F>(mut self, control: F) -> Dialer
+    where
+        F: Fn(&str, &str, BorrowedFd<'_>) -> io::Result<()> + Send + Sync + 'static,
+    {
+        self.control = Some(Arc::new(control));
+        self
+    }
+
+    /// Connects to `address` on `network`; see [`dial`].
+    ///
+    /// # Errors
+    ///
+    /// As [`dial`]; `TimedOut` if the time is up.
+    ///
+    /// # Panics
+    ///
+    /// If the control hook does.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// let conn = gopark_net::Dialer::new().dial("tcp4", "localhost:80")?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
+    /// Go: net/dial.go Dialer.Dial
+    pub fn dial(&self, network: &str, address: &str) -> io::Result<Box<dyn Conn>> {
+        Ok(Box::new(self.dial_tcp(network, address)?))
+    }
+
+    /// As [`Dialer::dial`], with the concrete type.
+    ///
+    /// # Errors
+    ///
+    /// As [`Dialer::dial`].
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// let conn = gopark_net::Dialer::new().dial_tcp("tcp", "localhost:80")?;
+    /// conn.set_nodelay(false)?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
+    /// Go: net/dial.go Dialer.DialTCP
+    pub fn dial_tcp(&self, network: &str, address: &str) -> io::Result<TcpConn> {
+        let deadline = self.deadline_from(Instant::now());
+        let resolved = Network::parse(network)
+            .map_err(Cause::from)
+            .and_then(|net| Ok((net, self.resolve(net, address, deadline)?)));
+        match resolved {
+            Ok((net, addrs)) => Ok(self.dial_addrs(net, addrs, deadline)?),
+            Err(cause) => Err(OpError::new("dial", network.to_owned(), cause).into()),
+        }
+    }
+
+    /// Dials addresses that std has resolved.
+    pub(crate) fn dial_resolved(&self, addrs: &[SocketAddr]) -> io::Result<TcpConn> {
+        let deadline = self.deadline_from(Instant::now());
+        let addrs: Vec<TcpAddr> = addrs.iter().map(|&addr| addr.into()).collect();
+        Ok(Attempt { network: Network::Tcp, dialer: self.clone() }.serial(&addrs, deadline, None)?)
+    }
+
+    fn dial_addrs(
+        &self,
+        network: Network,
+        addrs: Vec<TcpAddr>,
+        deadline: Option<Instant>,
+    ) -> Result<TcpConn, OpError> {
+        let attempt = Attempt { network, dialer: self.clone() };
+        let Some(delay) = self.fallback_delay.filter(|_| network == Network::Tcp) else {
+            return attempt.serial(&addrs, deadline, None);
+        };
+        let (primaries, fallbacks) = partition(&addrs);
+        if fallbacks.is_empty() {
+            return attempt.serial(&primaries, deadline, None);
+        }
+        race(delay, move |racer, canceler| {
+            let addrs = if racer == Racer::Primary { &primaries } else { &fallbacks };
+            attempt.serial(addrs, deadline, Some(canceler))
+        })
+    }
+
+    /// The earlier of the deadline and `now` plus the timeout. A time beyond the clock's end is none.
+    ///
+    /// Go: net/dial.go Dialer.deadline
+    fn deadline_from(&self, now: Instant) -> Option<Instant> {
+        let timeout = self.timeout.and_then(|timeout| now.checked_add(timeout));
+        [timeout, self.deadline].into_iter().flatten().min()
+    }
+
+    /// The addresses to try: at least one.
+    ///
+    /// Go: net/dial.go Resolver.resolveAddrList
+    #[doc(alias = "resolveAddrList")]
+    fn resolve(
+        &self,
+        network: Network,
+        address: &str,
+        deadline: Option<Instant>,
+    ) -> Result<Vec<TcpAddr>, Cause> {
+        if address.is_empty() {
+            return Err(Cause::MissingAddress);
+        }
+        let mut addrs = internet_addr_list(network, address, deadline)?;
+        if let Some(local) = self.local_addr
+            && !local.is_wildcard()
+        {
+            addrs.retain(|addr| addr.is_wildcard() || addr.is_ipv4() == local.is_ipv4());
+            if addrs.is_empty() {
+                let err = "no suitable address found";
+                return Err(AddrError { err, addr: local.to_string() }.into());
+            }
+        }
+        Ok(addrs)
+    }
+}
+
+impl Default for Dialer {
+    fn default() -> Dialer {
+        Dialer::new()
+    }
+}
+
+impl fmt::Debug for Dialer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dialer")
+            .field("timeout", &self.timeout)
+            .field("deadline", &self.deadline)
+            .field("local_addr", &self.local_addr)
+            .field("fallback_delay", &self.fallback_delay)
+            .field("keep_alive", &self.keep_alive)
+            .field("control", &self.control.is_some())
+            .finish()
+    }
+}
+
+/// One dial: what stays the same for all of its addresses. Go: sysDialer
+struct Attempt {
+    network: Network,
+    dialer: Dialer,
+}
+
+impl Attempt {
+    /// Tries `addrs` one after the other and returns the first connection, or the first error, which tells most.
+    ///
+    /// Go: net/dial.go sysDialer.dialSerial
+    #[doc(alias = "dialSerial")]
+    fn serial(
+        &self,
+        addrs: &[TcpAddr],
+        deadline: Option<Instant>,
+        canceler: Option<&Canceler>,
+    ) -> Result<TcpConn, OpError> {
+        let mut first_err = None;
+        for (i, raddr) in addrs.iter().enumerate() {
+            if canceler.is_some_and(Canceler::is_canceled) {
+                return Err(self.error(Some(raddr), Cause::Canceled));
+            }
+            let share = match deadline {
+                None => None,
+                Some(deadline) => match partial_deadline(Instant::now(), deadline, addrs.len() - i) {
+                    Some(share) => Some(share),
+                    None => return Err(self.error(Some(raddr), Cause::Timeout)),
+                },
+            };
+            match self.connect(raddr, share, canceler) {
+                Ok(conn) => return Ok(conn),
+                Err(cause) => {
+                    first_err.get_or_insert_with(|| self.error(Some(raddr), cause));
+                }
+            }
+        }
+        Err(first_err.unwrap_or_else(|| self.error(None, Cause::MissingAddress)))
+    }
+
+    fn error(&self, raddr: Option<&TcpAddr>, cause: Cause) -> OpError {
+        OpError::new("dial", self.network.as_str(), cause)
+            .with_source(raddr.and(self.dialer.local_addr).map(Into::into))
+            .with_addr(raddr.map(|&addr| addr.into()))
+    }
+}
+
+/// When to stop trying one of `remaining` addresses that share a deadline. `None`: it has passed.
+///
+/// Go: net/dial.go partialDeadline
+#[doc(alias = "partialDeadline")]
+fn partial_deadline(now: Instant, deadline: Instant, remaining: usize) -> Option<Instant> {
+    let left = deadline.checked_duration_since(now).filter(|left| !left.is_zero())?;
+    let share = left / u32::try_from(remaining).unwrap_or(u32::MAX).max(1);
+    Some(now + share.max(SANE_MINIMUM).min(left))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,101 @@
+//! A network descriptor: poll's, with the network and the addresses that its errors name. Go: `netFD`.
+
+use std::io;
+use std::os::fd::{OwnedFd, RawFd};
+
+use gopark_poll::{Error, Fd, FdKind};
+use gopark_sys::{SysFd, sock};
+use socket2::SockRef;
+
+use crate::Addr;
+use crate::addr::TcpAddr;
+use crate::error::{Cause, OpError};
+use crate::ipsock::Network;
+
+/// Go: net/fd_posix.go netFD
+#[derive(Debug)]
+#[doc(alias = "netFD")]
+pub(crate) struct NetFd {
+    pub(crate) pfd: Fd,
+    /// The network that was asked for, not the family that it became: what errors name.
+    pub(crate) network: Network,
+    pub(crate) laddr: TcpAddr,
+    /// None for a listener.
+    pub(crate) raddr: Option<TcpAddr>,
+}
+
+impl NetFd {
+    /// Registers `fd`, which is non-blocking. Whatever fails, `fd` is closed.
+    pub(crate) fn register(
+        fd: OwnedFd,
+        kind: FdKind,
+        network: Network,
+        raddr: Option<TcpAddr>,
+    ) -> Result<NetFd, Cause> {
+        let pfd = Fd::new(fd, kind);
+        pfd.init().map_err(|e| Cause::from_poll("epoll_ctl", e))?;
+        NetFd::named(pfd, network, raddr)
+    }
+
+    /// With the local address that the system chose.
+    pub(crate) fn named(pfd: Fd, network: Network, raddr: Option<TcpAddr>) -> Result<NetFd, Cause> {
+        let laddr = pfd.control(sock::local_addr).and_then(|addr| Ok(addr?));
+        let laddr = TcpAddr::from(laddr.map_err(|e| Cause::from_poll("getsockname", e))?);
+        Ok(NetFd { pfd, network, laddr, raddr })
+    }
+
+    pub(crate) fn op_error(&self, op: &'static str, cause: Cause) -> OpError {
+        let e = OpError::new(op, self.network.as_str(), cause);
+        match self.raddr {
+            Some(raddr) => e.with_source(Some(self.laddr.into())).with_addr(Some(raddr.into())),
+            None => e.with_addr(Some(self.laddr.into())),
+        }
+    }
+
+    /// An error of poll, as the caller of `op` sees it.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn wrap(&self, op: &'static str, syscall: &'static str, e: Error) -> io::Error {
+        self.op_error(op, Cause::from_poll(syscall, e)).into()
+    }
+
+    /// An error of a `try_` call: a bare `WouldBlock`, which allocates nothing, or as [`NetFd::wrap`].
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn wrap_try(&self, op: &'static str, syscall: &'static str, e: Error) -> io::Error {
+        match e {
+            Error::Errno(gopark_sys::Errno::EAGAIN) => io::ErrorKind::WouldBlock.into(),
+            e => self.wrap(op, syscall, e),
+        }
+    }
+
+    pub(crate) fn close(&self) -> io::Result<()> {
+        self.pfd.close().map_err(|e| self.wrap("close", "close", e))
+    }
+
+    /// The number, or -1 once closed.
+    pub(crate) fn raw(&self) -> RawFd {
+        self.pfd.control(SysFd::raw).unwrap_or(-1)
+    }
+
+    /// Sets or reads an option.
+    pub(crate) fn option<T>(
+        &self,
+        syscall: &'static str,
+        f: impl FnOnce(SockRef<'_>) -> io::Result<T>,
+    ) -> io::Result<T> {
+        match self.pfd.control(|fd| f(SockRef::from(&fd.as_fd()))) {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(e)) => Err(self.op_error("set", Cause::from_io(syscall, e)).into()),
+            Err(e) => Err(self.wrap("set", syscall, e)),
+        }
+    }
+
+    /// A setter that concerns only our side: the error names no peer.
+    ///
+    /// Go: net/net.go conn.SetDeadline
+    pub(crate) fn local_error(&self, e: Error) -> io::Error {
+        let e = OpError::new("set", self.network.as_str(), Cause::from_poll("set", e));
+        e.with_addr(Some(Addr::from(self.laddr))).into()
+    }
+}

@@ -1,0 +1,125 @@
+//! Making sockets: the calls between `socket` and the first byte, in Go's order and with Go's defaults.
+//! Go: `net/sock_posix.go`, `net/sockopt_linux.go`.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+use gopark_poll::{Fd, FdKind};
+use gopark_sys::sock;
+use socket2::{SockAddr, SockRef, Socket, Type};
+
+use crate::KeepAliveConfig;
+use crate::addr::TcpAddr;
+use crate::error::{Cause, SyscallError};
+use crate::fd::NetFd;
+use crate::ipsock::{Family, Network, Use, favorite_addr_family, to_sockaddr};
+
+/// What a program may do to a socket before it is bound or connected. See `Dialer::control`.
+pub(crate) type Control = Arc<dyn Fn(&str, &str, BorrowedFd<'_>) -> io::Result<()> + Send + Sync>;
+
+/// A socket before it has anybody to talk to.
+pub(crate) struct NewSocket {
+    pub(crate) socket: Socket,
+    pub(crate) family: Family,
+}
+
+/// Go: os.NewSyscallError around each call
+fn check<T>(syscall: &'static str, result: io::Result<T>) -> Result<T, Cause> {
+    result.map_err(|e| Cause::from_io(syscall, e))
+}
+
+impl NewSocket {
+    /// A socket of the family that the addresses ask for, non-blocking and close-on-exec.
+    ///
+    /// Go: net/sock_posix.go socket, net/ipsock_posix.go internetSocket
+    pub(crate) fn new(
+        network: Network,
+        laddr: Option<&TcpAddr>,
+        raddr: Option<&TcpAddr>,
+        mode: Use,
+    ) -> Result<NewSocket, Cause> {
+        // Before anything is sent: without a poller the connection could not be used.
+        if !gopark_poll::is_installed() {
+            return Err(Cause::NotStarted);
+        }
+        let family = favorite_addr_family(network, laddr, raddr, mode);
+        let ty = Type::STREAM.nonblocking().cloexec();
+        let socket = check("socket", Socket::new_raw(family.domain, ty, None))?;
+        if family.domain == socket2::Domain::IPV6 {
+            // Set either way: the system's default is an administrator's choice. A failure shows when binding.
+            let _ = socket.set_only_v6(family.only_v6);
+        }
+        Ok(NewSocket { socket, family })
+    }
+
+    /// Runs the program's hook, if there is one. `addr` is the remote address to dial, or the local one to listen on.
+    pub(crate) fn control(
+        &self,
+        control: Option<&Control>,
+        network: Network,
+        addr: &TcpAddr,
+    ) -> Result<(), Cause> {
+        let Some(control) = control else { return Ok(()) };
+        control(network.control_name(self.family), &addr.to_string(), self.socket.as_fd())
+            .map_err(|e| Cause::Other(Box::new(e)))
+    }
+
+    pub(crate) fn bind(&self, laddr: &TcpAddr) -> Result<(), Cause> {
+        let addr = to_sockaddr(laddr, self.family)?;
+        check("bind", self.socket.bind(&SockAddr::from(addr)))
+    }
+}
+
+/// What a listener is made with.
+pub(crate) struct ListenOptions<'a> {
+    pub(crate) control: Option<&'a Control>,
+    pub(crate) backlog: Option<u32>,
+    pub(crate) reuse_port: bool,
+}
+
+/// A socket that listens on `laddr`.
+///
+/// Go: net/sock_posix.go netFD.listenStream
+#[doc(alias = "listenStream")]
+pub(crate) fn listen_stream(network: Network, laddr: &TcpAddr, options: &ListenOptions<'_>) -> Result<NetFd, Cause> {
+    let new = NewSocket::new(network, Some(laddr), None, Use::Listen)?;
+    // A port whose old connections linger in TIME_WAIT can be listened on again.
+    check("setsockopt", new.socket.set_reuse_address(true))?;
+    if options.reuse_port {
+        check("setsockopt", new.socket.set_reuse_port(true))?;
+    }
+    new.control(options.control, network, laddr)?;
+    new.bind(laddr)?;
+    // As long a queue as the administrator allows, unless the program knows better.
+    let backlog = options.backlog.map_or_else(sock::somaxconn, |n| i32::try_from(n).unwrap_or(i32::MAX));
+    check("listen", new.socket.listen(backlog))?;
+    NetFd::register(new.socket.into(), FdKind::LISTENER, network, None)
+}
+
+/// TCP options of every connection, dialed or accepted. An option that cannot be set is no reason to give up a
+/// connection that works, so errors are ignored, as Go does.
+///
+/// Go: net/tcpsock.go newTCPConn
+#[doc(alias = "newTCPConn")]
+pub(crate) fn set_conn_options(fd: &OwnedFd, keep_alive: &KeepAliveConfig) {
+    let socket = SockRef::from(fd);
+    let _ = socket.set_tcp_nodelay(true);
+    if keep_alive.enable {
+        let _ = socket.set_tcp_keepalive(&keep_alive.params());
+    }
+}
+
+/// Begins to connect `new` to `raddr`. True: the connection is there already.
+pub(crate) fn start_connect(fd: &Fd, new_family: Family, raddr: &TcpAddr) -> Result<bool, Cause> {
+    use gopark_sys::Errno;
+
+    let addr = to_sockaddr(raddr, new_family)?;
+    let started = fd.control(|fd| sock::connect(fd, &addr)).map_err(|e| Cause::from_poll("connect", e))?;
+    match started {
+        Ok(()) | Err(Errno::EISCONN) => Ok(true),
+        // After EINTR the attempt goes on in the background.
+        Err(Errno::EINPROGRESS | Errno::EALREADY | Errno::EINTR) => Ok(false),
+        Err(errno) => Err(SyscallError::from_errno("connect", errno).into()),
+    }
+}
