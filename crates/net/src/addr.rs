@@ -227,7 +227,9 @@ mod tests {
         assert_eq!(parse_ip("::1"), Some(("::1".parse().unwrap(), Ok(0))));
         assert_eq!(parse_ip("fe80::1%7"), Some(("fe80::1".parse().unwrap(), Ok(7))));
         assert_eq!(parse_ip("fe80::1%no-such-if"), Some(("fe80::1".parse().unwrap(), Err(UnknownZone))));
-        for name in ["", "localhost", "127.0.0.01", "127.1", "127.0.0.1%lo", "fe80::1%", "%lo", "[::1]", "1.2.3.256"] {
+        for name in
+            ["", "localhost", "127.0.0.01", "127.1", "127.0.0.1%lo", "fe80::1%", "%lo", "[::1]", "1.2.3.256"]
+        {
             assert_eq!(parse_ip(name), None, "{name}");
         }
     }

@@ -17,7 +17,7 @@ use crate::sock::Control;
 use crate::{Conn, KeepAliveConfig, TcpConn};
 
 mod connect;
-mod race;
+pub(crate) mod race;
 
 use race::{Canceler, Racer, race};
 

@@ -58,7 +58,7 @@ impl<'a, L: ?Sized> Incoming<'a, L> {
                 }
                 // What Linux reports of the new connection and not of the listener: accept(2) says to try again.
                 Some(Errno::ECONNRESET | Errno::EPROTO | Errno::EHOSTUNREACH | Errno::ENETUNREACH) => {}
-                Some(Errno::ENETDOWN | Errno::EHOSTDOWN | Errno::ENONET | Errno::ENOPROTOOPT) => {}
+                Some(Errno::ENETDOWN | Errno::EHOSTDOWN | Errno::ENOPROTOOPT) => {}
                 _ => {
                     self.ended = is_closed(&err);
                     return Some(Err(err));

@@ -57,12 +57,18 @@ mod tcp_conn;
 mod tcp_listener;
 mod zone;
 
+/// For this crate's tests in `tests/`, which may start the runtime. Unit tests may not: that is `unsafe`.
+#[doc(hidden)]
+pub mod for_tests {
+    pub use crate::dial::race::{Canceler, Racer, race};
+}
+
 pub use addr::{Addr, TcpAddr};
 pub use conn::{Conn, Listener};
 pub use dial::{Dialer, dial, dial_timeout};
 pub use error::{
-    AddrError, Cause, DnsError, OpError, SyscallError, UnknownNetworkError, is_closed, is_temporary, is_timeout,
-    raw_os_error,
+    AddrError, Cause, DnsError, OpError, SyscallError, UnknownNetworkError, is_closed, is_temporary,
+    is_timeout, raw_os_error,
 };
 pub use incoming::Incoming;
 pub use ipsock::{join_host_port, split_host_port};

@@ -72,7 +72,12 @@ impl ListenConfig {
     /// # std::io::Result::Ok(())
     /// ```
     pub fn new() -> ListenConfig {
-        ListenConfig { keep_alive: KeepAliveConfig::default(), backlog: None, reuse_port: false, control: None }
+        ListenConfig {
+            keep_alive: KeepAliveConfig::default(),
+            backlog: None,
+            reuse_port: false,
+            control: None,
+        }
     }
 
     /// The silence on an accepted connection after which keep-alive probes are sent (15 seconds unless set; zero means
@@ -229,9 +234,7 @@ impl ListenConfig {
         };
         match listen_stream(network, &laddr, &options) {
             Ok(fd) => Ok(TcpListener::new(fd, self.keep_alive)),
-            Err(cause) => {
-                Err(OpError::new("listen", network.as_str(), cause).with_addr(Some(laddr.into())))
-            }
+            Err(cause) => Err(OpError::new("listen", network.as_str(), cause).with_addr(Some(laddr.into()))),
         }
     }
 }

@@ -32,7 +32,12 @@ pub(crate) fn lookup_host(host: &str, deadline: Option<Instant>) -> Result<Vec<(
         Err(e) => return Err(failed(host, &e).into()),
     };
     let mut seen = Vec::with_capacity(addrs.len());
-    addrs.retain(|addr| !seen.contains(addr) && { seen.push(*addr); true });
+    addrs.retain(|addr| {
+        !seen.contains(addr) && {
+            seen.push(*addr);
+            true
+        }
+    });
     if addrs.is_empty() { Err(no_such_host(host).into()) } else { Ok(addrs) }
 }
 

@@ -69,7 +69,8 @@ fn parse_port(service: &str) -> Option<i64> {
 
 fn lookup_service(service: &str) -> Option<u16> {
     static FILE: OnceLock<HashMap<String, u16>> = OnceLock::new();
-    let file = FILE.get_or_init(|| parse_services(&std::fs::read_to_string("/etc/services").unwrap_or_default()));
+    let file =
+        FILE.get_or_init(|| parse_services(&std::fs::read_to_string("/etc/services").unwrap_or_default()));
     file.get(&service.to_ascii_lowercase()).copied()
 }
 

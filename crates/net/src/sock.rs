@@ -82,7 +82,11 @@ pub(crate) struct ListenOptions<'a> {
 ///
 /// Go: net/sock_posix.go netFD.listenStream
 #[doc(alias = "listenStream")]
-pub(crate) fn listen_stream(network: Network, laddr: &TcpAddr, options: &ListenOptions<'_>) -> Result<NetFd, Cause> {
+pub(crate) fn listen_stream(
+    network: Network,
+    laddr: &TcpAddr,
+    options: &ListenOptions<'_>,
+) -> Result<NetFd, Cause> {
     let new = NewSocket::new(network, Some(laddr), None, Use::Listen)?;
     // A port whose old connections linger in TIME_WAIT can be listened on again.
     check("setsockopt", new.socket.set_reuse_address(true))?;

@@ -10,11 +10,9 @@ use std::time::{Duration, Instant};
 use gopark_poll::Fd;
 use parking_lot::Mutex;
 
-use crate::error::OpError;
-
 /// Who of the two.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
-pub(super) enum Racer {
+pub enum Racer {
     /// The family of the first address.
     Primary,
     /// The other.
@@ -22,12 +20,12 @@ pub(super) enum Racer {
 }
 
 /// Stops one racer when the other has won.
-#[derive(Default)]
-pub(super) struct Canceler {
+#[derive(Default, Debug)]
+pub struct Canceler {
     state: Mutex<State>,
 }
 
-#[derive(Default)]
+#[derive(Default, Debug)]
 struct State {
     canceled: bool,
     /// The socket that is being connected. Only used under the lock, so that after `leave` nobody uses it.
@@ -45,7 +43,8 @@ impl Canceler {
         }
     }
 
-    pub(super) fn is_canceled(&self) -> bool {
+    /// Whether the other has won.
+    pub fn is_canceled(&self) -> bool {
         self.state.lock().canceled
     }
 
@@ -84,10 +83,11 @@ struct Cancelers {
 ///
 /// Go: net/dial.go sysDialer.dialParallel
 #[doc(alias = "dialParallel")]
-pub(super) fn race<T, F>(delay: Duration, dial: F) -> Result<T, OpError>
+pub fn race<T, E, F>(delay: Duration, dial: F) -> Result<T, E>
 where
     T: Send + 'static,
-    F: Fn(Racer, &Canceler) -> Result<T, OpError> + Send + Sync + 'static,
+    E: Send + 'static,
+    F: Fn(Racer, &Canceler) -> Result<T, E> + Send + Sync + 'static,
 {
     let dial = Arc::new(dial);
     let cancelers = Arc::new(Cancelers::default());

@@ -13,9 +13,8 @@ fn op(name: &'static str, raw: i32) -> OpError {
 
 #[test]
 fn texts_are_gos() {
-    let e = op("read", Errno::ECONNRESET.raw())
-        .with_source(addr("127.0.0.1:1"))
-        .with_addr(addr("127.0.0.1:2"));
+    let e =
+        op("read", Errno::ECONNRESET.raw()).with_source(addr("127.0.0.1:1")).with_addr(addr("127.0.0.1:2"));
     assert_eq!(e.to_string(), "read tcp 127.0.0.1:1->127.0.0.1:2: read: connection reset by peer");
     let e = OpError::new("accept", "tcp", Cause::Closed).with_addr(addr("[::]:80"));
     assert_eq!(e.to_string(), "accept tcp [::]:80: use of closed network connection");
@@ -47,7 +46,10 @@ fn kinds_are_stds() {
     assert_eq!(kind(Cause::Timeout), io::ErrorKind::TimedOut);
     assert_eq!(kind(Cause::MissingAddress), io::ErrorKind::InvalidInput);
     assert_eq!(kind(Cause::UnknownNetwork(UnknownNetworkError("x".into()))), io::ErrorKind::InvalidInput);
-    assert_eq!(kind(Cause::Other(Box::new(io::Error::from(io::ErrorKind::NotFound)))), io::ErrorKind::NotFound);
+    assert_eq!(
+        kind(Cause::Other(Box::new(io::Error::from(io::ErrorKind::NotFound)))),
+        io::ErrorKind::NotFound
+    );
     let denied = Cause::Syscall(SyscallError::new("bind", Errno::EACCES.raw()));
     assert_eq!(kind(denied), io::ErrorKind::PermissionDenied);
 }

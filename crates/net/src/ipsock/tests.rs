@@ -149,7 +149,8 @@ fn families_follow_gos_rules() {
 fn sockaddrs_fit_their_family() {
     const V4: Family = Family { domain: Domain::IPV4, only_v6: false };
     const V6: Family = Family { domain: Domain::IPV6, only_v6: false };
-    let text = |addr: TcpAddr, family| to_sockaddr(&addr, family).map(|a| a.to_string()).map_err(|e| e.to_string());
+    let text =
+        |addr: TcpAddr, family| to_sockaddr(&addr, family).map(|a| a.to_string()).map_err(|e| e.to_string());
     assert_eq!(text(any(7), V4), Ok("0.0.0.0:7".into()));
     assert_eq!(text(any(7), V6), Ok("[::]:7".into()));
     assert_eq!(text(tcp("0.0.0.0:7"), V6), Ok("[::]:7".into()));

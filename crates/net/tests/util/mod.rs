@@ -3,7 +3,7 @@
 //! A test written with `both!` runs twice: as a goroutine, and on the test's own thread, since every call works on both.
 //! The runtime starts once per process, so `procs!` adds a test that runs the whole binary again with 1, 2 and 4 Ps.
 
-#![allow(dead_code, unsafe_code)]
+#![allow(dead_code)]
 
 use std::io;
 use std::process::{Command, Stdio};
@@ -20,7 +20,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// The same for a whole binary.
 const BINARY_LIMIT: Duration = Duration::from_secs(300);
 /// Long enough to see that something does not happen (Go's tests wait as long).
-pub const A_WHILE: Duration = Duration::from_millis(100);
+pub(crate) const A_WHILE: Duration = Duration::from_millis(100);
 /// Set for the runs that `procs!` starts.
 const CHILD: &str = "GOPARK_TEST_CHILD";
 
@@ -49,7 +49,8 @@ macro_rules! procs {
 }
 
 /// The runtime, started by whoever comes first.
-pub fn runtime() -> &'static Runtime {
+#[allow(unsafe_code)]
+pub(crate) fn runtime() -> &'static Runtime {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
     RUNTIME.get_or_init(|| {
         // SAFETY: the tests keep no thread-local and nothing that is bound to a thread across a call that may block,
@@ -58,22 +59,26 @@ pub fn runtime() -> &'static Runtime {
     })
 }
 
-pub fn both(name: &str, body: fn()) {
+pub(crate) fn both(name: &str, body: fn()) {
     goroutine(name, body);
     thread(name, body);
 }
 
 /// Runs `body` as a goroutine.
-pub fn goroutine(name: &str, body: fn()) {
+pub(crate) fn goroutine(name: &str, body: fn()) {
     runtime();
-    limited(&format!("{name} (goroutine)"), LIMIT, || match spawn(body).join() {
-        Ok(()) => {}
-        Err(panic) => std::panic::resume_unwind(panic),
+    limited(&format!("{name} (goroutine)"), LIMIT, || {
+        if let Err(panic) = spawn(body).join() {
+            // Said again here: what the hook wrote went to whichever test had started that thread.
+            let text = panic.downcast_ref::<String>().map(String::as_str);
+            let text = text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("not a text");
+            panic!("{name}, as a goroutine: {text}");
+        }
     });
 }
 
 /// Runs `body` on the calling thread.
-pub fn thread(name: &str, body: fn()) {
+pub(crate) fn thread(name: &str, body: fn()) {
     runtime();
     limited(&format!("{name} (thread)"), LIMIT, body);
 }
@@ -95,7 +100,7 @@ fn limited(name: &str, limit: Duration, f: impl FnOnce()) {
     dog.join().expect("the watchdog does not panic");
 }
 
-pub fn run_binary_with_procs() {
+pub(crate) fn run_binary_with_procs() {
     if std::env::var_os(CHILD).is_some() {
         return;
     }
@@ -107,8 +112,9 @@ pub fn run_binary_with_procs() {
 }
 
 /// Runs `command` to its end; if that is not success, or not in time, panics with what it wrote.
-pub fn assert_success(mut command: Command, what: &str) {
-    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("starts");
+pub(crate) fn assert_success(mut command: Command, what: &str) {
+    let child =
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("starts");
     let pid = child.id().to_string();
     let (done, watch) = channel::<()>();
     let dog = std::thread::spawn(move || {
@@ -132,12 +138,12 @@ pub fn assert_success(mut command: Command, what: &str) {
 }
 
 /// Whether this process was started by [`child`]: then the test is to be done here.
-pub fn is_child_for(test: &str) -> bool {
+pub(crate) fn is_child_for(test: &str) -> bool {
     std::env::var(CHILD).is_ok_and(|of| of == test)
 }
 
 /// The command that runs `test` of this binary alone in a process of its own, after `sh` has done `before`.
-pub fn child(test: &str, before: &str) -> Command {
+pub(crate) fn child(test: &str, before: &str) -> Command {
     let exe = std::env::current_exe().expect("a path");
     let mut command = Command::new("sh");
     command.arg("-c").arg(format!("{before}\nexec \"$0\" --exact --nocapture \"$1\"")).arg(exe).arg(test);
@@ -146,12 +152,12 @@ pub fn child(test: &str, before: &str) -> Command {
 }
 
 /// A listener on a free port of the IPv4 loopback.
-pub fn local_listener() -> TcpListener {
+pub(crate) fn local_listener() -> TcpListener {
     TcpListener::bind("127.0.0.1:0").expect("a free port")
 }
 
 /// Two ends of a connection: the dialed one and the accepted one.
-pub fn pair() -> (TcpConn, TcpConn) {
+pub(crate) fn pair() -> (TcpConn, TcpConn) {
     let ln = local_listener();
     let client = TcpConn::connect(ln.local_addr().unwrap()).expect("connect");
     let (server, _) = ln.accept().expect("accept");
@@ -159,7 +165,7 @@ pub fn pair() -> (TcpConn, TcpConn) {
 }
 
 /// As [`pair`], with small buffers, so that a writer soon has to wait.
-pub fn narrow_pair() -> (TcpConn, TcpConn) {
+pub(crate) fn narrow_pair() -> (TcpConn, TcpConn) {
     let (client, server) = pair();
     for conn in [&client, &server] {
         conn.set_read_buffer(4096).unwrap();
@@ -169,13 +175,13 @@ pub fn narrow_pair() -> (TcpConn, TcpConn) {
 }
 
 /// An address at which nobody answers: a listener whose queue is full, so the system drops what would open a connection.
-pub struct BlackHole {
-    pub listener: TcpListener,
-    pub queued: Vec<TcpConn>,
+pub(crate) struct BlackHole {
+    pub(crate) listener: TcpListener,
+    pub(crate) queued: Vec<TcpConn>,
 }
 
 impl BlackHole {
-    pub fn new() -> BlackHole {
+    pub(crate) fn new() -> BlackHole {
         let listener = ListenConfig::new().backlog(0).listen_tcp("tcp", "127.0.0.1:0").expect("a free port");
         let addr = listener.addr().to_string();
         let dialer = Dialer::new().timeout(Duration::from_millis(150));
@@ -190,13 +196,13 @@ impl BlackHole {
         }
     }
 
-    pub fn addr(&self) -> String {
+    pub(crate) fn addr(&self) -> String {
         self.listener.addr().to_string()
     }
 }
 
 /// Writes until there is no more room.
-pub fn fill(conn: &TcpConn) {
+pub(crate) fn fill(conn: &TcpConn) {
     let chunk = [0x5a; 16 * 1024];
     loop {
         match conn.try_write(&chunk) {
@@ -214,17 +220,17 @@ pub fn fill(conn: &TcpConn) {
 }
 
 /// The time `d` from now.
-pub fn after(d: Duration) -> Option<Instant> {
+pub(crate) fn after(d: Duration) -> Option<Instant> {
     Some(Instant::now() + d)
 }
 
 /// The time `d` ago.
-pub fn ago(d: Duration) -> Option<Instant> {
+pub(crate) fn ago(d: Duration) -> Option<Instant> {
     Some(Instant::now().checked_sub(d).expect("the machine has been up for longer"))
 }
 
 #[track_caller]
-pub fn assert_timeout<T>(result: io::Result<T>) {
+pub(crate) fn assert_timeout<T>(result: io::Result<T>) {
     let Err(err) = result else { panic!("no timeout") };
     assert!(is_timeout(&err), "not a timeout: {err}");
     assert_eq!(err.kind(), io::ErrorKind::TimedOut, "{err}");
@@ -233,7 +239,7 @@ pub fn assert_timeout<T>(result: io::Result<T>) {
 }
 
 #[track_caller]
-pub fn assert_closed<T>(result: io::Result<T>) {
+pub(crate) fn assert_closed<T>(result: io::Result<T>) {
     let Err(err) = result else { panic!("not closed") };
     assert!(is_closed(&err), "not closed: {err}");
     assert!(err.to_string().ends_with(": use of closed network connection"), "{err}");
@@ -241,7 +247,7 @@ pub fn assert_closed<T>(result: io::Result<T>) {
 
 /// The goroutine is still at it after a while.
 #[track_caller]
-pub fn assert_blocked<T: Send + 'static>(handle: JoinHandle<T>) -> JoinHandle<T> {
+pub(crate) fn assert_blocked<T: Send + 'static>(handle: JoinHandle<T>) -> JoinHandle<T> {
     match handle.join_timeout(A_WHILE) {
         Err(handle) => handle,
         Ok(_) => panic!("it returned"),
@@ -250,7 +256,7 @@ pub fn assert_blocked<T: Send + 'static>(handle: JoinHandle<T>) -> JoinHandle<T>
 
 /// The result of a goroutine that must be done soon.
 #[track_caller]
-pub fn join_soon<T: Send + 'static>(handle: JoinHandle<T>) -> T {
+pub(crate) fn join_soon<T: Send + 'static>(handle: JoinHandle<T>) -> T {
     match handle.join_timeout(Duration::from_secs(10)) {
         Ok(Ok(value)) => value,
         Ok(Err(panic)) => std::panic::resume_unwind(panic),
