@@ -161,8 +161,8 @@ impl Fd {
 
     /// Closes the descriptor: operations in progress fail with the closed error, later ones too.
     ///
-    /// Waits until the last of them has left, so that after the return the number is free (a port can be listened
-    /// on again, golang/go#21856). Not if the descriptor is not registered or in blocking mode: then a reader may sit in
+    /// Waits until the last of them has left, so that after the return the number is free (a port can be listened on
+    /// again, golang/go#21856). Not if the descriptor is not registered or in blocking mode: then a reader may sit in
     /// the kernel for ever (golang/go#7970). A caller who himself holds an [`FdGuard`] would wait for himself.
     ///
     /// # Errors
@@ -256,8 +256,8 @@ impl Fd {
         Ok(f(&self.sysfd))
     }
 
-    /// [`Fd::control`] for code of which nothing is known. From then on every read makes its system call: an option like
-    /// kTLS or an out-of-band setting may make short reads that prove nothing.
+    /// [`Fd::control`] for code of which nothing is known. From then on every read makes its system call: an option
+    /// like kTLS or an out-of-band setting may make short reads that prove nothing.
     ///
     /// Go: internal/poll/fd_posix.go FD.RawControl
     pub fn raw_control<T>(&self, f: impl FnOnce(&SysFd) -> T) -> Result<T, Error> {

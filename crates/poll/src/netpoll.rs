@@ -27,8 +27,8 @@
 //! `until`), and after the backend has reported the waker. Each time by a swap that sees what the wakers did
 //! before theirs. A wake-up that was consumed makes the round a poll without delay.
 //!
-//! Why before and not only on the event: mio's waker is edge-triggered and never drained, so a quick poll can swallow the
-//! event that was meant for the thread which is going to block next. The flag survives that.
+//! Why before and not only on the event: mio's waker is edge-triggered and never drained, so a quick poll can swallow
+//! the event that was meant for the thread which is going to block next. The flag survives that.
 //!
 //! Nothing is lost between the two places: whoever sets the flag after the first swap makes an event, and nobody else
 //! can swallow it while the word says BLOCKING. An event that comes late, after its flag was consumed, wakes one round

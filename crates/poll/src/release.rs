@@ -68,8 +68,8 @@ pub fn wait_for_descriptor(max: Duration) {
     wait_for_descriptor_since(descriptors_released(), max);
 }
 
-/// [`wait_for_descriptor`] that returns at once if a descriptor was closed since `since` was read, so that none is missed
-/// between a failed accept and the wait. May return early.
+/// [`wait_for_descriptor`] that returns at once if a descriptor was closed since `since` was read, so that none is
+/// missed between a failed accept and the wait. May return early.
 ///
 /// Does nothing before a runtime is installed.
 pub fn wait_for_descriptor_since(since: u64, max: Duration) {

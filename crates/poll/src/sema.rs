@@ -5,8 +5,8 @@
 //! somebody waits, and needs no word of its own in every descriptor: the permits that are on their way are kept in
 //! the table too.
 //!
-//! A permit is given to the waiter who is first in line. That is not the descriptor's lock: he has to compete for it like
-//! anybody else (Go's non-handoff form).
+//! A permit is given to the waiter who is first in line. That is not the descriptor's lock: he has to compete for it
+//! like anybody else (Go's non-handoff form).
 
 use gopark_sys::throw;
 

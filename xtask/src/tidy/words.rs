@@ -119,8 +119,12 @@ pub(super) fn sleeps_in_tests(tree: &Tree, report: &mut Report) {
 /// The strongest orderings are there because of another thread's operation: the comment names it.
 pub(super) fn strong_orderings(tree: &Tree, report: &mut Report) {
     for file in tree.rust().filter(|f| f.layer().is_some() && !f.is_test()) {
+        let mut importing = false;
         for (i, line) in file.code().iter().enumerate() {
-            if !line.contains("SeqCst") || line.trim_start().starts_with("use ") {
+            importing |= line.starts_with("use ") || line.starts_with("pub use ");
+            let import = importing;
+            importing &= !line.contains(';');
+            if import || !line.contains("SeqCst") {
                 continue;
             }
             let near = &file.comments()[i.saturating_sub(6)..=i];

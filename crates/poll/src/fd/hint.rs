@@ -4,16 +4,17 @@
 //! for an event first. That is only right if every byte that comes afterwards makes an event that is still to be
 //! seen, so:
 //!
-//! 1. READY is cleared before the call (`prepare`), and never between the call and the next decision. An event that came
-//!    before the clearing was of bytes that the call found; a later one leaves its mark for the next read.
+//! 1. READY is cleared before the call (`prepare`), and never between the call and the next decision. An event that
+//!    came before the clearing was of bytes that the call found; a later one leaves its mark for the next read.
 //! 2. A read that waits on the hint takes the mark and does not discard it.
 //! 3. Only on plain TCP. A Unix stream ends a read at passed descriptors with data left in the queue and no further
 //!    event; so does kTLS at a record.
-//! 4. TCP itself does so at an urgent byte, which any peer can send, and a FIN that comes with data makes no event of its
-//!    own. Therefore the priority interest is registered, and once the poller has seen priority, read-closed,
-//!    hang-up or an error on the descriptor, no call is skipped any more (`SPOILED` in `poll_info.rs`, set before READY).
-//! 5. What takes READY without emptying the queue clears the hint: `peek`, `readable`, a raw read. What lets unknown code at
-//!    the descriptor (`dup`, `raw_control`, `fd`) disables it for good.
+//! 4. TCP itself does so at an urgent byte, which any peer can send, and a FIN that comes with data makes no event of
+//!    its own. Therefore the priority interest is registered, and once the poller has seen priority, read-closed,
+//!    hang-up or an error on the descriptor, no call is skipped any more (`SPOILED` in `poll_info.rs`, set before
+//!    READY).
+//! 5. What takes READY without emptying the queue clears the hint: `peek`, `readable`, a raw read. What lets unknown
+//!    code at the descriptor (`dup`, `raw_control`, `fd`) disables it for good.
 
 use crate::poll_desc::PollDesc;
 use crate::sync::atomic::{AtomicU8, Ordering::Relaxed};

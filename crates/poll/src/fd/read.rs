@@ -12,8 +12,8 @@ use crate::fd_mutex::TryLockError;
 use crate::poll_info::Mode;
 
 impl Fd {
-    /// Reads once, and waits for something to read. `Ok(0)` is the end on a stream; an empty `buf` gives `Ok(0)` at once,
-    /// whatever the deadline.
+    /// Reads once, and waits for something to read. `Ok(0)` is the end on a stream; an empty `buf` gives `Ok(0)` at
+    /// once, whatever the deadline.
     ///
     /// # Errors
     ///
@@ -122,8 +122,8 @@ impl Fd {
         Ok(())
     }
 
-    /// Any call that reads, in the frame of [`Fd::read`]: lock, deadline, `EINTR` again, `EAGAIN` waits. The call may take as
-    /// much or as little as it likes; datagrams, control messages and the like.
+    /// Any call that reads, in the frame of [`Fd::read`]: lock, deadline, `EINTR` again, `EAGAIN` waits. The call may
+    /// take as much or as little as it likes; datagrams, control messages and the like.
     ///
     /// Go: internal/poll/fd_unix.go FD.ReadFrom, FD.ReadMsg
     pub fn read_with<T>(&self, mut call: impl FnMut(&SysFd) -> gopark_sys::Result<T>) -> Result<T, Error> {

@@ -85,7 +85,7 @@ pub fn until(mut condition: impl FnMut() -> bool) {
     let start = Instant::now();
     while !condition() {
         assert!(start.elapsed() < LONG, "the condition never came true");
-        thread::sleep(Duration::from_micros(200));
+        thread::sleep(Duration::from_micros(200)); // not for ordering: how often we look
     }
 }
 
