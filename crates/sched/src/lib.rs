@@ -16,6 +16,7 @@
 
 mod blocking;
 mod compensate;
+mod debug;
 mod g;
 mod gqueue;
 mod join;
@@ -37,6 +38,8 @@ mod wake;
 mod wakep;
 
 pub use blocking::blocking;
+#[doc(hidden)]
+pub use debug::{DebugCounts, debug_counts};
 pub use join::{JoinHandle, spawn, try_spawn};
 pub use newproc::SpawnError;
 #[doc(hidden)] // For the benchmarks: the wake-up that join and the timers use, on a slot of one's own.
