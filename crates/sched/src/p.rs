@@ -42,6 +42,9 @@ pub(crate) enum PStatus {
 /// bound for the same slot.
 const RUNNEXT_STREAK_MAX: u32 = 3;
 
+/// The fewest ticks between two polls of a busy P. Go leaves that to sysmon, 10 ms late.
+const POLL_TICKS: u32 = 64;
+
 /// A dead goroutine cache longer than this spills half to the global one. Go: gfput's 64 and 32.
 const GFREE_MAX: usize = 64;
 
@@ -56,6 +59,7 @@ pub(crate) struct P {
     status: AtomicU32,                 // PStatus
     schedtick: AtomicU32,              // the owner adds one at every execute; sysmon reads
     streak: Cell<u32>,                 // owner: goroutines run through runnext in a row
+    poll_at: Cell<u32>,                // owner: the tick at which the network is polled, busy or not
     pub(crate) m: AtomicPtr<M>,        // the owner, or null; set by acquirep and releasep
     /// A goroutine made ready by the running one, to run next, or null. The owner swaps in and out, a thief may
     /// CAS it out.
@@ -80,6 +84,7 @@ impl P {
             status: AtomicU32::new(PStatus::Spare as u32),
             schedtick: AtomicU32::new(0),
             streak: Cell::new(0),
+            poll_at: Cell::new(POLL_TICKS),
             m: AtomicPtr::new(std::ptr::null_mut()),
             runnext: AtomicPtr::new(std::ptr::null_mut()),
             runq: RunQueue::new(),
@@ -126,6 +131,22 @@ impl P {
     #[inline]
     pub(crate) fn tick(&self) {
         self.schedtick.store(self.schedtick.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+    }
+
+    /// True if the network must be polled before more local work is run. Owner only.
+    #[inline]
+    pub(crate) fn poll_is_due(&self) -> bool {
+        self.schedtick().wrapping_sub(self.poll_at.get()) < u32::MAX / 2
+    }
+
+    /// The network was polled: the next time is when all that is queued now has had its turn, but not before
+    /// `POLL_TICKS`. Polling earlier would put new arrivals before old ones: a full queue moves its older half to the
+    /// global queue, which waits until the local one is empty. (Measured at 1,000 connections with a poll every 64
+    /// ticks: the slowest tenth got 0.8 of the mean rate, and p99 was 2.5 times the epoll loop's.) Owner only.
+    #[inline]
+    pub(crate) fn polled(&self) {
+        let ticks = (self.runq.len() as u32).max(POLL_TICKS);
+        self.poll_at.set(self.schedtick().wrapping_add(ticks));
     }
 
     /// Puts `gp` into the `runnext` slot; who was there goes to the tail. True if something went to the queue, for

@@ -31,9 +31,6 @@ use crate::wakep::{injectglist, resetspinning, wake_net_poller, wakep};
 /// starve it. Go: schedule's 61, a prime, to keep out of step with patterns in programs.
 const GLOBAL_TICKS: u32 = 61;
 
-/// Every so many ticks a busy P polls the network without blocking. Go leaves that to sysmon, 10 ms late.
-const POLL_TICKS: u32 = 64;
-
 /// The most goroutines one trip to the global queue takes. Go: half of the local queue.
 const GLOBAL_BATCH: usize = 128;
 
@@ -195,7 +192,7 @@ pub(crate) fn queue_here(pp: &'static P, list: &mut GQueue) {
 #[inline]
 fn fairness(mp: &'static M, pp: &'static P) -> Option<&'static G> {
     let tick = pp.schedtick();
-    if tick.is_multiple_of(POLL_TICKS) {
+    if pp.poll_is_due() {
         poll_busy(mp, pp);
     }
     if tick.is_multiple_of(GLOBAL_TICKS) && SCHED.runqsize() > 0 {
@@ -208,7 +205,7 @@ fn fairness(mp: &'static M, pp: &'static P) -> Option<&'static G> {
 #[inline(never)]
 fn poll_busy(mp: &'static M, pp: &'static P) {
     if !gopark_poll::netpoll_any_open() {
-        return;
+        return pp.polled();
     }
     let mut list = GQueue::new();
     mp.with_ready(|ready| {
@@ -216,9 +213,8 @@ fn poll_busy(mp: &'static M, pp: &'static P) {
             accept_all(ready, &mut list);
         }
     });
-    // The next tick, not this one again, if nothing is run in between.
-    pp.tick();
     injectglist(Some(pp), &mut list);
+    pp.polled();
 }
 
 /// Brings the header of the goroutine after this one into the cache.
@@ -244,6 +240,7 @@ fn poll_net_nonblocking(mp: &'static M, pp: &'static P) -> Option<&'static G> {
         accept_all(ready, &mut list);
         let first = list.pop_front();
         injectglist(Some(pp), &mut list);
+        pp.polled();
         first
     })
 }
@@ -344,6 +341,9 @@ fn poll_net_blocking(mp: &'static M) -> Option<&'static G> {
         }
         let first = list.pop_front();
         injectglist(mp.p.get(), &mut list);
+        if let Some(pp) = mp.p.get() {
+            pp.polled();
+        }
         first
     })
 }
