@@ -135,14 +135,16 @@ impl EpollSelector {
     }
 }
 
-/// The same reading of the mask as mio's: hang-up closes both directions, an error alone closes writing.
+/// The same reading of the mask as mio's: hang-up closes both directions; an error closes writing if it stands alone or
+/// with room to write, as at a pipe nobody reads.
 fn readiness(mask: i32) -> Readiness {
     let has = |bits: i32| mask & bits != 0;
+    let error_for_writers = has(libc::EPOLLERR) && has(libc::EPOLLOUT) || mask == libc::EPOLLERR;
     Readiness::NONE
         .with(Readiness::READABLE, has(libc::EPOLLIN | libc::EPOLLPRI))
         .with(Readiness::WRITABLE, has(libc::EPOLLOUT))
         .with(Readiness::READ_CLOSED, has(libc::EPOLLHUP) || has(libc::EPOLLRDHUP))
-        .with(Readiness::WRITE_CLOSED, has(libc::EPOLLHUP) || mask == libc::EPOLLERR)
+        .with(Readiness::WRITE_CLOSED, has(libc::EPOLLHUP) || error_for_writers)
         .with(Readiness::ERROR, has(libc::EPOLLERR))
         .with(Readiness::PRIORITY, has(libc::EPOLLPRI))
 }

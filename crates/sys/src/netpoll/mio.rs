@@ -26,6 +26,8 @@ struct MioRegistrar {
 struct MioSelector {
     poll: Poll,
     events: mio::Events,
+    /// What the list was made for.
+    capacity: usize,
     #[cfg(target_os = "linux")]
     timer: TimerFd,
 }
@@ -63,6 +65,7 @@ pub(super) fn backend() -> Result<Backend> {
         selector: Box::new(MioSelector {
             poll,
             events: mio::Events::with_capacity(KERNEL_EVENTS),
+            capacity: KERNEL_EVENTS,
             #[cfg(target_os = "linux")]
             timer,
         }),
@@ -87,8 +90,10 @@ impl Registrar for MioRegistrar {
 impl Selector for MioSelector {
     fn poll(&mut self, delay: Option<Duration>, events: &mut Events) -> Result<()> {
         events.clear();
-        if self.events.capacity() > events.capacity() {
-            self.events = mio::Events::with_capacity(events.capacity());
+        // As many as the caller takes: what mio took from the kernel and the caller did not take would be lost.
+        let wanted = events.capacity().min(KERNEL_EVENTS);
+        if self.capacity != wanted {
+            (self.events, self.capacity) = (mio::Events::with_capacity(wanted), wanted);
         }
         #[cfg(target_os = "linux")]
         let delay = self.timer.take_over(delay)?;
@@ -102,7 +107,8 @@ impl Selector for MioSelector {
             if token == super::timerfd::TOKEN {
                 continue;
             }
-            events.push(Event { token, ready: readiness(event) });
+            let fits = events.push(Event { token, ready: readiness(event) });
+            debug_assert!(fits, "an edge was lost: mio took more than it was given room for");
         }
         Ok(())
     }
