@@ -11,7 +11,7 @@
 use gopark_benches::crowd::Crowd;
 use gopark_benches::ops;
 use gopark_benches::server::die_with_parent;
-use gopark_sched::Runtime;
+use gopark_net::{Runtime, TcpConn, TcpListener};
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -33,6 +33,7 @@ fn all() -> io::Result<()> {
     report("yield2", 200_000, || ops::yields(2, 100_000));
     report("yield1000", 200_000, || ops::yields(1000, 200));
     report("pingpong", 50_000, || ops::ping_pong(50_000));
+    deadline()?;
     println!("cold50k {cold:.2}\nwarm50k {warm:.2}");
     Ok(())
 }
@@ -51,6 +52,23 @@ fn each(time: Duration, count: usize) -> f64 {
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
+}
+
+/// Moves the read deadline of a live connection.
+fn deadline() -> io::Result<()> {
+    const COUNT: usize = 100_000;
+    let ln = TcpListener::bind("127.0.0.1:0")?;
+    let conn = TcpConn::connect(ln.local_addr()?)?;
+    let _peer = ln.accept()?;
+    report("deadline", COUNT, || {
+        let start = Instant::now();
+        for _ in 0..COUNT {
+            conn.set_read_deadline(Some(Instant::now() + Duration::from_secs(30)))
+                .expect("the connection is open");
+        }
+        start.elapsed()
+    });
+    Ok(())
 }
 
 /// The cost of each of 50,000 goroutines that are alive at once: the first time, with stacks that are new, and the

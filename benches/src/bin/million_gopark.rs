@@ -9,7 +9,7 @@
 use gopark_benches::crowd::Crowd;
 use gopark_benches::flags::Flags;
 use gopark_benches::server::{die_with_parent, say};
-use gopark_sched::{Runtime, sleep};
+use gopark_net::{Runtime, sleep};
 use std::io::{self, Read as _};
 use std::time::{Duration, Instant};
 

@@ -18,6 +18,23 @@ impl GoResult for () {
     fn report(self, _start: &'static Location<'static>) {}
 }
 
+/// Names `!`, which stable Rust does not let one write as a type.
+trait Returns {
+    type Value;
+}
+
+impl<R> Returns for fn() -> R {
+    type Value = R;
+}
+
+/// A goroutine that never returns: `go(|| loop { .. })` has this type since edition 2024.
+#[expect(private_interfaces, reason = "the trait only spells the type; nobody has to name it")]
+impl GoResult for <fn() -> ! as Returns>::Value {
+    fn report(self, _start: &'static Location<'static>) {
+        self
+    }
+}
+
 impl<T, E: Display> GoResult for Result<T, E> {
     fn report(self, start: &'static Location<'static>) {
         if let Err(err) = self {
