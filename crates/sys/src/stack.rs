@@ -37,11 +37,11 @@ pub use guard::force_mprotect_guards;
 /// The guard's size in pages.
 const GUARD_PAGES: usize = 16;
 
-/// How many slots one reservation has. The number of reservations is bounded, so that a signal handler can walk
-/// them: they double in size.
+/// How many slots the first reservation has. The number of reservations is bounded, so that a signal handler can
+/// walk them: they double in size.
 const FIRST_SLAB_SLOTS: usize = 64;
 
-/// Enough for 64 doublings of 64 slots: more than the address space.
+/// Each reservation is twice as large as the last: more than the address space holds, even for several pools.
 const SLABS_MAX: usize = 48;
 
 /// A stack slot. Never unmapped.
@@ -67,10 +67,11 @@ impl Slot {
         self.bottom
     }
 
-    /// Gives the memory below the highest `keep_top` bytes back to the kernel; it reads as zero afterwards.
+    /// Gives the memory below the highest `keep_top` bytes (rounded up to pages) back to the kernel. Its content is lost:
+    /// on Linux it reads as zero afterwards, elsewhere the kernel may take its time. The guard stays.
     ///
     /// # Errors
-    /// What madvise(2) reports.
+    /// What madvise(2) reports: EINVAL for locked memory (mlockall), which stays as it is.
     ///
     /// # Safety
     /// The slot is the caller's, and nothing below `keep_top` is in use.
@@ -191,10 +192,9 @@ impl StackPool {
             self.new_slab(&mut s)?;
         }
         if s.next == s.guarded {
-            let n = s.guards.batch().min(s.slab_slots - s.next);
+            let left = s.slab_slots - s.next;
             let first = self.slot_start(&s, s.next);
-            s.guards.install(first, self.slot_size, GUARD_PAGES * page_size(), n)?;
-            s.guarded += n;
+            s.guarded += s.guards.install(first, self.slot_size, GUARD_PAGES * page_size(), left)?;
         }
         let start = self.slot_start(&s, s.next);
         s.next += 1;
@@ -299,11 +299,13 @@ impl Slabs {
 }
 
 /// The slot whose guard holds `addr`, if one does. Async-signal-safe.
+///
+/// A slot that nobody has yet counts as well: its guard may not be in place, but then nothing faults there.
 pub fn guard_hit(addr: usize) -> Option<Slot> {
-    let guard = GUARD_PAGES * page_size();
     for i in 0..SLABS.len.load(Ordering::Acquire) {
         let start = SLABS.start[i].load(Ordering::Relaxed); // pairs with publish, by len
         let size = SLABS.slot_size[i].load(Ordering::Relaxed);
+        let guard = GUARD_PAGES * page_size(); // known since the reservation was made: no system call
         let offset = addr.wrapping_sub(start.addr());
         if offset >= SLABS.slots[i].load(Ordering::Relaxed) * size {
             continue;

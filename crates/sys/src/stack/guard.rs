@@ -6,10 +6,10 @@
 #![allow(unsafe_code)]
 
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::StackError;
-use crate::errno::Errno;
+use crate::errno::{Errno, check};
 
 /// madvise(2), Linux 6.13: makes a range fault without a mapping of its own; survives MADV_DONTNEED.
 #[cfg(target_os = "linux")]
@@ -42,14 +42,15 @@ pub(super) enum Guards {
     },
     /// mprotect(2): each guard splits the mapping, so their number is limited.
     Mprotect {
-        /// How many stacks there are.
-        used: usize,
-        /// How many there may be.
+        /// How many stacks there may be, in all pools.
         budget: usize,
         /// `vm.max_map_count`; 0 where there is none.
         max_map_count: usize,
     },
 }
+
+/// How many stacks of this process have a guard that costs mappings. The limit is the process's, not a pool's.
+static MPROTECTED: AtomicUsize = AtomicUsize::new(0);
 
 impl Guards {
     /// Finds out, with one page, what this kernel can do.
@@ -61,6 +62,10 @@ impl Guards {
             return Guards::Madvise { pidfd: linux::pidfd_of_self() };
         }
         let _ = forced;
+        Guards::by_mprotect()
+    }
+
+    fn by_mprotect() -> Guards {
         let max_map_count = std::fs::read_to_string("/proc/sys/vm/max_map_count")
             .ok()
             .and_then(|text| text.trim().parse::<usize>().ok())
@@ -69,46 +74,51 @@ impl Guards {
             0 => usize::MAX,
             n => (n as f64 * MAP_SHARE / 2.0) as usize,
         };
-        Guards::Mprotect { used: 0, budget, max_map_count }
+        Guards::Mprotect { budget, max_map_count }
     }
 
-    /// How many guards to install at a time.
-    pub(super) fn batch(&self) -> usize {
-        match self {
-            #[cfg(target_os = "linux")]
-            Guards::Madvise { .. } => BATCH,
-            Guards::Mprotect { .. } => 1,
-        }
-    }
-
-    /// Installs `n` guards of `len` bytes, the first at `first`, the others `stride` apart.
+    /// Installs guards of `len` bytes, the first at `first`, the others `stride` apart; at most `n`, at least one.
+    /// Returns how many.
     pub(super) fn install(
         &mut self,
         first: NonNull<u8>,
         stride: usize,
         len: usize,
         n: usize,
-    ) -> Result<(), StackError> {
+    ) -> Result<usize, StackError> {
+        let _ = (stride, n);
         match self {
             #[cfg(target_os = "linux")]
-            Guards::Madvise { pidfd } => linux::install(pidfd, first, stride, len, n),
-            Guards::Mprotect { used, budget, max_map_count } => {
-                let _ = stride;
-                for i in 0..n {
-                    if *used >= *budget {
-                        let (stacks, max_map_count) = (*used, *max_map_count);
-                        return Err(StackError::TooManyMappings { stacks, max_map_count });
-                    }
-                    let at = first.as_ptr().wrapping_add(i * stride);
-                    // SAFETY: a part of the pool's own reservation that nobody uses yet.
-                    let rc = unsafe { libc::mprotect(at.cast(), len, libc::PROT_NONE) };
-                    crate::errno::check(rc).map_err(StackError::Guard)?;
-                    *used += 1;
+            Guards::Madvise { pidfd } => match linux::install(pidfd, first, stride, len, n.min(BATCH)) {
+                // The program has locked its memory since the probe (mlockall), and locked memory takes no such guard.
+                Err(Errno::EINVAL) => {
+                    *self = Guards::by_mprotect();
+                    self.install(first, stride, len, n)
                 }
-                Ok(())
+                installed => installed.map_err(StackError::Guard),
+            },
+            Guards::Mprotect { budget, max_map_count } => {
+                mprotect(first, len, *budget, *max_map_count).map(|()| 1)
             }
         }
     }
+}
+
+/// One guard within the budget. One at a time: a guard that no stack needs yet would cost mappings for nothing.
+fn mprotect(at: NonNull<u8>, len: usize, budget: usize, max_map_count: usize) -> Result<(), StackError> {
+    // Counted first, so that two pools cannot both take the last one.
+    let used = MPROTECTED.fetch_add(1, Ordering::Relaxed);
+    let protected = if used >= budget {
+        Err(StackError::TooManyMappings { stacks: used, max_map_count })
+    } else {
+        // SAFETY: a part of the pool's own reservation that nobody uses yet.
+        let rc = unsafe { libc::mprotect(at.as_ptr().cast(), len, libc::PROT_NONE) };
+        check(rc).map(drop).map_err(StackError::Guard)
+    };
+    if protected.is_err() {
+        MPROTECTED.fetch_sub(1, Ordering::Relaxed);
+    }
+    protected
 }
 
 #[cfg(target_os = "linux")]
@@ -137,13 +147,14 @@ mod linux {
         (fd >= 0).then(|| (unsafe { OwnedFd::from_raw_fd(fd as i32) }, pid))
     }
 
+    /// Installs all `n`, and returns that number.
     pub(super) fn install(
         pidfd: &mut Option<(OwnedFd, u32)>,
         first: NonNull<u8>,
         stride: usize,
         len: usize,
         n: usize,
-    ) -> Result<(), StackError> {
+    ) -> Result<usize, Errno> {
         // After a fork the descriptor names the parent, whose memory is not ours to change.
         if pidfd.as_ref().is_some_and(|(_, pid)| *pid != std::process::id()) {
             *pidfd = pidfd_of_self();
@@ -158,10 +169,9 @@ mod linux {
         for i in done..n {
             let at = first.as_ptr().wrapping_add(i * stride);
             // SAFETY: a part of the pool's own reservation that nobody uses yet.
-            let rc = unsafe { libc::madvise(at.cast(), len, MADV_GUARD_INSTALL) };
-            crate::errno::check(rc).map_err(StackError::Guard)?;
+            check(unsafe { libc::madvise(at.cast(), len, MADV_GUARD_INSTALL) })?;
         }
-        Ok(())
+        Ok(n)
     }
 
     /// One process_madvise(2) for all; how many guards it installed, or none if the kernel refused.
