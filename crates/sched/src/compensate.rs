@@ -53,21 +53,33 @@ fn publish(s: &mut Synced) -> Option<&'static P> {
 /// Called by the M, with its P; without one afterwards if it retired.
 pub(crate) fn settle(mp: &'static M, pp: &'static P) {
     let mut s = SCHED.lock();
+    let mut surplus = None;
     if s.active < SCHED.procs() as usize {
         s.active += 1;
-    } else if let Some(idle) = pidleget(&mut s) {
-        // There is an idle one: it retires in our place, having nothing to move but timers and dead goroutines.
-        retire(&mut s, idle);
     } else {
-        drop(s);
-        // Finds the P stuck, and retires it.
-        if let Some(pp) = crate::m::releasep(mp) {
-            gopark_sys::throw!("settle: P {} is not stuck", pp.id);
+        surplus = pidleget(&mut s);
+        if surplus.is_none() {
+            drop(s);
+            return give_up(mp);
         }
-        return;
     }
     s.stuck -= 1;
     pp.set_status(PStatus::Running);
+    drop(s);
+    if let Some(idle) = surplus {
+        // It retires in our place, having nothing to move but timers and dead goroutines.
+        retire(idle);
+    }
+}
+
+/// Lets go of a P that is one too many, which retires it; and of the search, which is for others to go on with.
+fn give_up(mp: &'static M) {
+    if let Some(pp) = crate::m::releasep(mp) {
+        gopark_sys::throw!("settle: P {} is not stuck", pp.id);
+    }
+    if mp.spinning.get() {
+        crate::wakep::resetspinning(mp);
+    }
 }
 
 /// A stuck P that its M has let go of retires; what is in it goes to everybody.
@@ -80,10 +92,11 @@ pub(crate) fn retire_stuck(pp: &'static P) {
         s.active += 1;
         pp.set_status(PStatus::Idle);
         crate::m::pidleput(&mut s, pp);
+        drop(s);
     } else {
-        retire(&mut s, pp);
+        drop(s);
+        retire(pp);
     }
-    drop(s);
     crate::wakep::wakep();
     let when = SCHED.timers.wake_time();
     if when != 0 {
@@ -91,13 +104,17 @@ pub(crate) fn retire_stuck(pp: &'static P) {
     }
 }
 
-/// Moves everything out of `pp`, which nobody holds, and puts it with the spare ones.
-fn retire(s: &mut Synced, pp: &'static P) {
+/// Moves everything out of `pp`, which nobody holds and no list has, and puts it with the spare ones.
+///
+/// Without the scheduler lock: moving timers may wake somebody, which takes it.
+fn retire(pp: &'static P) {
     let mut list = GQueue::new();
     pp.drain(&mut list);
-    SCHED.globrunqputbatch_locked(s, &mut list);
+    let mut s = SCHED.lock();
+    SCHED.globrunqputbatch_locked(&mut s, &mut list);
     pp.gfpurge(&mut s.gfree);
+    drop(s);
     pp.timers.move_all_to(&SCHED.timers);
     pp.set_status(PStatus::Spare);
-    s.pspare.push(pp);
+    SCHED.lock().pspare.push(pp);
 }
