@@ -3,7 +3,7 @@
 //! A goroutine that loops for ever, or blocks its thread in a system call, a lock or foreign code, keeps its M and
 //! its P. We never take the P away (that would need a fence at every entry into the runtime) and never interrupt the
 //! thread (a signal can hit any instruction, with any lock held). Instead sysmon marks the P as stuck, which takes
-//! it out of the count of active Ps and lets everybody steal what is in it, and publishes another P in its place.
+//! it out of the count of active Ps and gives what is in it to everybody, and publishes another P in its place.
 //! When the stuck goroutine comes to the scheduler at last, there is one P too many, and it is its own that retires.
 //! In the meantime the kernel shares the cores, which is what preemption would have brought too.
 //!
@@ -15,9 +15,11 @@
 
 use std::ptr;
 
+use crate::g::G;
 use crate::gqueue::GQueue;
 use crate::m::{M, pidleget, startm};
 use crate::p::{P, PStatus};
+use crate::runq::RunQueue;
 use crate::sched::{MAX_COMPENSATING, SCHED, Synced};
 
 /// Marks `pp`, which `mp` has held without a sign of life since `tick`, as stuck and starts another P in its place.
@@ -38,6 +40,28 @@ pub(crate) fn compensate(pp: &'static P, mp: *const M, tick: u32) -> bool {
         startm(pp, true);
     }
     true
+}
+
+/// Gives what has collected in the stuck `pp` to everybody: thieves come only when they are out of work, and with every
+/// P busy that may be never.
+///
+/// Called by sysmon, in every round, since the goroutine may have begun to queue something just before the P was
+/// marked. `via` is an empty queue to steal through. The P may settle meanwhile, and loses nothing by this.
+pub(crate) fn rescue(pp: &'static P, via: &RunQueue<G>) {
+    let mut list = GQueue::new();
+    if let Some(gp) = pp.steal_runnext() {
+        list.push_back(gp);
+    }
+    let mut stolen = pp.runq.steal_into(via);
+    while let Some(gp) = stolen {
+        // SAFETY: run queues hold goroutines only, and what was stolen is ours.
+        list.push_back(unsafe { G::from_ptr(gp) });
+        stolen = via.pop_front().or_else(|| pp.runq.steal_into(via));
+    }
+    crate::wakep::injectglist(None, &mut list);
+    if !pp.timers.is_empty() {
+        pp.timers.move_all_to(&SCHED.timers);
+    }
 }
 
 /// A spare P becomes active.

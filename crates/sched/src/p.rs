@@ -152,11 +152,11 @@ impl P {
     /// Puts `gp` into the `runnext` slot; who was there goes to the tail. True if something went to the queue, for
     /// which another M may have to be woken: never for `runnext` alone, which the owner will run in a moment.
     ///
-    /// Owner only. A stuck owner does not come back to its `runnext`, so there the goroutine goes to the tail.
+    /// Owner only. A stuck owner does not come back to its queue, so there the goroutine goes to the global one.
     #[inline]
     pub(crate) fn runqput_next(&self, gp: &'static G) -> bool {
         if self.is(PStatus::Stuck) {
-            self.runqput(gp);
+            SCHED.globrunqput(gp);
             return true;
         }
         // AcqRel: publishes gp to a thief's CAS, and takes over what the previous owner of the slot wrote.

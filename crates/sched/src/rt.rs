@@ -11,6 +11,7 @@ use gopark_sys::stack::StackPool;
 
 use crate::gqueue::GQueue;
 use crate::m::getm;
+use crate::p::PStatus;
 use crate::sched::{MAX_PROCS, SCHED};
 
 /// The usable stack of a goroutine unless the builder says otherwise, in bytes: 65 pages.
@@ -317,8 +318,9 @@ impl gopark_poll::Runtime for SchedRuntime {
     fn local_timers(&self) -> &'static Timers {
         // A goroutine does not change its P between this and its use of the heap: nothing in between parks.
         match getm().and_then(|mp| mp.p.get()) {
-            Some(pp) => &pp.timers,
-            None => &SCHED.timers,
+            // Nobody who is busy looks at the timers of a stuck P.
+            Some(pp) if !pp.is(PStatus::Stuck) => &pp.timers,
+            _ => &SCHED.timers,
         }
     }
 

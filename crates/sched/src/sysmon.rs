@@ -17,9 +17,11 @@ use std::sync::atomic::Ordering;
 use gopark_poll::{PollerState, ReadyList, last_poll, netpoll_quick, poller};
 use gopark_sys::thread::RunState;
 
-use crate::compensate::compensate;
+use crate::compensate::{compensate, rescue};
+use crate::g::G;
 use crate::m::M;
 use crate::p::{P, PStatus};
+use crate::runq::RunQueue;
 use crate::sched::SCHED;
 
 /// The shortest sleep between two looks, in µs. Go: sysmon's 20.
@@ -58,7 +60,7 @@ impl Watch {
 /// The thread's life.
 pub(crate) fn sysmon() {
     let mut watches: Vec<Watch> = Vec::new();
-    let mut ready = ReadyList::new();
+    let (mut ready, via) = (ReadyList::new(), RunQueue::new());
     let (mut idle, mut delay) = (0, DELAY_MIN_US);
     let mut all_idle_since = 0;
     loop {
@@ -77,7 +79,8 @@ pub(crate) fn sysmon() {
             all_idle_since = 0;
         }
         poll_if_stale(now, &mut ready);
-        let suspects = match retake(now, &mut watches) {
+        wake_for_overdue_timer(now);
+        let suspects = match retake(now, &mut watches, &via) {
             Retaken::Compensated => {
                 (idle, delay) = (0, DELAY_MIN_US);
                 continue;
@@ -125,19 +128,36 @@ fn poll_if_stale(now: i64, ready: &mut ReadyList) {
     }
 }
 
+/// A timer is due, and nobody who could run it is awake: the thread that slept in the poller for it woke for something
+/// else, and has been busy with that since.
+///
+/// Go: runtime/proc.go sysmon, "there are timers that should have already run".
+fn wake_for_overdue_timer(now: i64) {
+    if SCHED.wake.npidle() == 0 || matches!(poller(), PollerState::Blocking { .. }) {
+        return;
+    }
+    let when = crate::steal::earliest_timer();
+    if when != 0 && when <= now {
+        crate::wakep::wakep();
+    }
+}
+
 enum Retaken {
     Nothing,
     Suspects,
     Compensated,
 }
 
-/// Looks at every running P.
+/// Looks at every running P, and after what the stuck ones have left behind.
 ///
 /// Go: runtime/proc.go retake.
-fn retake(now: i64, watches: &mut Vec<Watch>) -> Retaken {
+fn retake(now: i64, watches: &mut Vec<Watch>, via: &RunQueue<G>) -> Retaken {
     let mut result = Retaken::Nothing;
     watches.resize(SCHED.nallp(), Watch::NONE);
     for (pp, watch) in SCHED.all_ps().zip(watches.iter_mut()) {
+        if pp.is(PStatus::Stuck) && (pp.has_stealable() || !pp.timers.is_empty()) {
+            rescue(pp, via);
+        }
         if !pp.is(PStatus::Running) {
             watch.m = ptr::null();
             continue;
