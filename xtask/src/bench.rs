@@ -39,6 +39,7 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
         eprintln!("{warning}");
     }
     let programs = Programs::build(&options)?;
+    let before = host::Usage::now();
     let mut bench = Bench { options, programs, cpus, failures: 0 };
     let mut cases = Vec::new();
     for suite in bench.options.suites.clone() {
@@ -46,8 +47,14 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
         print!("{}", report::text(&done));
         cases.extend(done);
     }
+    let (others, warning) = host::Usage::now().others_since(&before);
+    let (rounds, seconds) = (bench.options.rounds, bench.options.measure.as_secs_f64());
+    let host = format!("{host}\nrounds   {rounds}, {seconds} s each\n{others}");
     report::write(&bench.options.out, &host, &cases)?;
-    println!("\n{}", report::summary(&cases));
+    println!("\n{}\n{others}", report::summary(&cases));
+    if let Some(warning) = warning {
+        eprintln!("{warning}");
+    }
     println!("written to {} and .csv beside it", bench.options.out.display());
     if bench.failures > 0 {
         bail!("{} runs failed; the notes under the tables say how", bench.failures);
