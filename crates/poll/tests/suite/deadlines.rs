@@ -348,9 +348,21 @@ fn deadlines_set_by_many_threads_while_others_close() {
                     })
                 })
                 .collect();
-            let reader = spawn_read(&a);
-            assert!(matches!(reader.join().unwrap(), Err(TIMEOUT)));
+            let reader = {
+                let a = a.clone();
+                thread::spawn(move || {
+                    loop {
+                        match a.read(&mut [0; 1]) {
+                            Err(TIMEOUT) => thread::yield_now(),
+                            end => return end,
+                        }
+                    }
+                })
+            };
+            // In the middle of it all.
+            until(|| a.try_read(&mut [0; 1]) == Err(TIMEOUT) || setters.iter().all(|s| s.is_finished()));
             a.close().unwrap();
+            assert_eq!(reader.join().unwrap(), Err(Error::NetClosing));
             for s in setters {
                 s.join().unwrap();
             }

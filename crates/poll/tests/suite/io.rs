@@ -145,11 +145,17 @@ fn a_write_that_fails_says_how_much_was_written() {
     setup();
     bounded(|| {
         let (a, far) = half_pair();
-        a.set_write_deadline(after(Duration::from_millis(50))).unwrap();
-        let data = vec![7; 64 << 20];
-        let (n, err) = a.write_all(&data).unwrap_err();
+        let a = Arc::new(a);
+        const LEN: usize = 64 << 20;
+        let writer = {
+            let a = a.clone();
+            thread::spawn(move || a.write_all(&vec![7; LEN]))
+        };
+        until_parked(&a, Mode::Write);
+        a.set_write_deadline(past()).unwrap();
+        let (n, err) = writer.join().unwrap().unwrap_err();
         assert_eq!(err, Error::DeadlineExceeded);
-        assert!(0 < n && n < data.len());
+        assert!(0 < n && n < LEN);
         a.close().unwrap();
         // And that is what arrives.
         let mut got = Vec::new();
