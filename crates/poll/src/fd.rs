@@ -41,6 +41,9 @@ pub use write::Partial;
 /// (golang/go#7812, #16266).
 const RW_MAX: usize = 1 << 30;
 
+/// The most buffers that one call takes (`IOV_MAX`).
+const IOV_MAX: usize = 1024;
+
 /// What kind of descriptor it is; decides how results are read.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub struct FdKind {

@@ -78,6 +78,9 @@ impl std::fmt::Display for WaitReason {
 }
 
 /// Who runs. See the module's text; every method may be called from any thread.
+///
+/// `local_timers` and `nanotime` are called with a short lock of this crate held, so they must not park, yield or call
+/// back into it. The others are called with none.
 pub trait Runtime: Sync {
     /// Parks the calling goroutine or thread on `slot`.
     ///

@@ -46,6 +46,7 @@ impl Fd {
     ///
     /// Go: net/fd_unix.go netFD.connect
     pub fn connect(&self, addr: &SocketAddr) -> Result<(), Error> {
+        self.prepare(Mode::Write)?;
         let started = self.control(|fd| sock::connect(fd, addr))?;
         match started {
             Ok(()) | Err(Errno::EISCONN) => Ok(()),

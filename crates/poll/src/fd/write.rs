@@ -5,12 +5,9 @@ use std::io::IoSlice;
 use gopark_sys::sysfd::SysFd;
 use gopark_sys::{Errno, rw};
 
-use super::{Fd, RW_MAX};
+use super::{Fd, IOV_MAX, RW_MAX};
 use crate::Error;
 use crate::poll_info::Mode;
-
-/// The most buffers that one call takes (`IOV_MAX`).
-const IOV_MAX: usize = 1024;
 
 /// How much was written before an error, and the error. As an `Err`, so that it cannot be overlooked.
 pub type Partial = (usize, Error);
@@ -155,8 +152,9 @@ impl Fd {
     /// or waits for the next call. `bufs` does not begin with an empty one.
     fn writev_call(&self, fd: &SysFd, bufs: &[IoSlice<'_>]) -> gopark_sys::Result<usize> {
         let Some(first) = bufs.first() else { return Ok(0) };
-        if self.kind.stream && first.len() >= RW_MAX {
-            return self.write_call(fd, &first[..RW_MAX]);
+        if self.kind.is_file || self.kind.stream && first.len() >= RW_MAX {
+            // The vectored call is for sockets; files are written a buffer at a time, as in Go.
+            return self.write_call(fd, &first[..self.cap(first.len())]);
         }
         let mut total: usize = 0;
         let fits = bufs

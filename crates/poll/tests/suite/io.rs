@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use gopark_poll::{Error, Fd, FdKind, Mode};
-use gopark_sys::{Errno, hook, sock};
+use gopark_sys::{Errno, sock};
 
 use crate::setup;
 use crate::util::*;
@@ -428,6 +428,10 @@ fn pipes_work_as_files() {
         until_parked(&rx, Mode::Read);
         tx.write_all(b"pipe").unwrap();
         assert_eq!(reader.join().unwrap(), Ok(b"pipe".to_vec()));
+        let mut bufs = [IoSlice::new(b"a"), IoSlice::new(b"bc")];
+        assert_eq!(tx.write_vectored_all(&mut bufs), Ok(3));
+        rx.readable().unwrap();
+        assert_eq!(rx.try_read(&mut [0; 8]), Ok(3));
         drop(tx);
         assert_eq!(rx.read(&mut [0; 8]), Ok(0));
         rx.close().unwrap();
@@ -538,20 +542,5 @@ fn into_owned_gives_the_socket_back() {
         assert_eq!(again.read(&mut buf), Ok(1));
         again.close().unwrap();
         assert!(again.into_owned().is_none());
-    });
-}
-
-#[test]
-fn aborted_connections_and_interruptions_are_retried_in_accept() {
-    setup();
-    bounded(|| {
-        let (ln, addr) = listener();
-        for errno in [Errno::ECONNABORTED, Errno::EINTR] {
-            let near = TcpStream::connect(addr).unwrap();
-            hook::ACCEPT.arm(errno, 3);
-            let (_, peer) = ln.accept().unwrap();
-            assert_eq!(peer, near.local_addr().unwrap());
-            assert_eq!(hook::ACCEPT.left(), 0);
-        }
     });
 }
