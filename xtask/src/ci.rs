@@ -18,7 +18,6 @@ const STEPS: &[Step] = &[
     Step { name: "clippy", about: "cargo clippy --workspace --all-targets -- -D warnings", run: clippy },
     Step { name: "tidy", about: "cargo xtask tidy", run: || tidy::run(&[]) },
     Step { name: "test", about: "cargo test --workspace", run: test },
-    Step { name: "procs", about: "tests of sched and net with GOPARK_MAXPROCS=1 and 4", run: procs },
     Step { name: "epoll", about: "tests of poll and net with --cfg netpoll=\"epoll\"", run: epoll },
     Step { name: "deque", about: "tests of sched with --cfg runq=\"deque\"", run: deque },
     Step { name: "release", about: "thread-local and example tests with --release (fat LTO)", run: release },
@@ -116,17 +115,6 @@ fn count_before(line: &str, word: &str) -> Option<u64> {
     before.rsplit(' ').next()?.parse().ok()
 }
 
-/// The runtime starts once per process, so the number of Ps is chosen from outside. The default (what
-/// this machine has) was the `test` step.
-fn procs() -> Result<()> {
-    for n in ["1", "4"] {
-        println!("-- GOPARK_MAXPROCS={n}");
-        let mut cmd = cmd::cargo("test -p gopark-sched -p gopark-net --tests");
-        cmd::run(cmd.env("GOPARK_MAXPROCS", n), LIMIT, None)?;
-    }
-    Ok(())
-}
-
 fn epoll() -> Result<()> {
     if !cfg!(target_os = "linux") {
         println!("SKIPPED: the epoll backend is Linux's; here the mio backend is the only one");
@@ -139,7 +127,7 @@ fn deque() -> Result<()> {
     variant("deque", "runq=\"deque\"", "test -p gopark-sched --tests")
 }
 
-/// The tests `args` with another implementation behind a seam.
+/// The tests `args` with another implementation behind a seam, in a target folder of their own.
 fn variant(name: &str, cfg: &str, args: &str) -> Result<()> {
     let mut cmd = cmd::cargo(args);
     cmd.env("CARGO_TARGET_DIR", cmd::target_dir(name));

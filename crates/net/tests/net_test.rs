@@ -195,7 +195,7 @@ both! {
         // Plain threads as well.
         let conn = Arc::clone(&client);
         let thread = std::thread::spawn(move || conn.read(&mut [0]).map(drop));
-        gopark_net::sleep(Duration::from_millis(20));
+        gopark_net::sleep(Duration::from_millis(20)); // not for ordering: the same error before the call and in it
         client.close().unwrap();
         for handle in waiting {
             assert_closed(join_soon(handle));

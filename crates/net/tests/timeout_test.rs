@@ -355,7 +355,7 @@ both! {
         for _ in 0..10 {
             let conn = Dialer::new().timeout(50 * MS).dial_tcp("tcp", &ln.addr().to_string()).unwrap();
             let (peer, _) = ln.accept().unwrap();
-            sleep(60 * MS);
+            sleep(60 * MS); // not for ordering: past the deadline of the dial
             conn.write_all(b"still there").unwrap();
             peer.write_all(b"me too").unwrap();
             assert_eq!(conn.read(&mut [0; 64]).unwrap(), 6);

@@ -67,8 +67,8 @@ impl Slot {
         self.bottom
     }
 
-    /// Gives the memory below the highest `keep_top` bytes (rounded up to pages) back to the kernel. Its content is lost:
-    /// on Linux it reads as zero afterwards, elsewhere the kernel may take its time. The guard stays.
+    /// Gives the memory below the highest `keep_top` bytes (rounded up to pages) back to the kernel. Its content is
+    /// lost: on Linux it reads as zero afterwards, elsewhere the kernel may take its time. The guard stays.
     ///
     /// # Errors
     /// What madvise(2) reports: EINVAL for locked memory (mlockall), which stays as it is.
