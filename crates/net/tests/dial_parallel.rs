@@ -21,7 +21,7 @@ fn racer(wait: Duration, result: Outcome, canceler: &Canceler) -> Outcome {
         if canceler.is_canceled() {
             return Err("canceled");
         }
-        sleep(MS);
+        sleep(MS); // not for ordering: how often it looks
     }
     result
 }
@@ -84,12 +84,15 @@ fn test_dialer_fallback_delay() {
 // Go: net TestDialParallelSpuriousConnection
 #[test]
 fn test_dial_parallel_spurious_connection() {
+    static STARTED: AtomicU32 = AtomicU32::new(0);
+    static MADE: AtomicU32 = AtomicU32::new(0);
     static LIVE: AtomicU32 = AtomicU32::new(0);
 
     struct Connection;
     impl Connection {
         fn new() -> Connection {
             LIVE.fetch_add(1, SeqCst);
+            MADE.fetch_add(1, SeqCst);
             Connection
         }
     }
@@ -103,14 +106,16 @@ fn test_dial_parallel_spurious_connection() {
     for _ in 0..20 {
         // Neither looks at its canceler: both succeed.
         let winner = race(MS, |who, _| {
-            sleep(if who == Racer::Primary { 4 * MS } else { 3 * MS });
+            STARTED.fetch_add(1, SeqCst);
+            sleep(if who == Racer::Primary { 4 * MS } else { 3 * MS }); // not for ordering: who wins is left open
             Ok::<_, ()>(Connection::new())
         });
         assert!(winner.is_ok());
         let end = Instant::now() + Duration::from_secs(10);
-        while LIVE.load(SeqCst) != 1 {
+        // A loser that has not made its connection yet has none to drop.
+        while MADE.load(SeqCst) != STARTED.load(SeqCst) || LIVE.load(SeqCst) != 1 {
             assert!(Instant::now() < end, "the loser's connection is not dropped");
-            sleep(MS);
+            sleep(MS); // not for ordering: how often we look
         }
         drop(winner);
         assert_eq!(LIVE.load(SeqCst), 0);
@@ -126,7 +131,7 @@ fn a_panic_in_either_racer_comes_out() {
                 if who == panicking {
                     std::panic::resume_unwind(Box::new("on purpose"));
                 }
-                sleep(5 * MS);
+                sleep(5 * MS); // not for ordering: what the other racer does
                 Err("failed")
             })
         });
