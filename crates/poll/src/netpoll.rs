@@ -290,9 +290,10 @@ pub fn netpoll_quick(ready: &mut ReadyList) -> bool {
 /// Becomes the blocking poller, if nobody is; blocks until an event, a [`netpoll_break`] or the time that `until`
 /// returns (0: none), and adds to `ready` who became runnable.
 ///
-/// `until` is called when wake-ups can no longer be missed: work and timers that it sees or that are published after it
-/// ran both lead to a return. A time that has passed, 1 for example, makes it a poll without delay; so a caller that finds
-/// something else to do in `until` need not wait. After the return the caller has to look at everything again.
+/// `until` is called when wake-ups can no longer be missed: work and timers that it sees or that are published after
+/// it ran both lead to a return. A time that has passed, 1 for example, makes it a poll without delay; so a caller
+/// that finds something else to do in `until` need not wait. After the return the caller has to look at everything
+/// again.
 ///
 /// False: another thread is the blocking poller and nothing was done; the caller may go to sleep.
 ///

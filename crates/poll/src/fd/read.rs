@@ -179,12 +179,6 @@ impl Fd {
         Ok(false)
     }
 
-    /// One call. On a socket `recv` is a little cheaper than `read`.
-    #[inline]
-    fn read_call(&self, fd: &SysFd, buf: &mut [u8]) -> gopark_sys::Result<usize> {
-        if self.kind.is_file { rw::read(fd, buf) } else { rw::recv(fd, buf) }
-    }
-
     #[inline]
     fn note_read(&self, n: usize, len: usize) {
         // 0 is the end; it is not a short read, and there is nothing to wait for.
