@@ -39,6 +39,10 @@ pub struct DebugCounts {
     pub shared_timers: usize,
     /// What the poller does.
     pub poller: String,
+    /// The names of the local run queue and of the poller's backend.
+    pub runq: &'static str,
+    #[allow(missing_docs)]
+    pub netpoll: &'static str,
 }
 
 /// See [`DebugCounts`].
@@ -65,5 +69,7 @@ pub fn debug_counts() -> DebugCounts {
         ps,
         shared_timers: SCHED.timers.len(),
         poller: format!("{:?}", poller()),
+        runq: crate::runq::NAME,
+        netpoll: SCHED.config().map_or("none", |c| c.netpoll),
     }
 }

@@ -58,15 +58,15 @@ pub(crate) enum Request {
 pub(crate) struct G {
     /// The saved registers; valid while `Runnable`, `Running` or `Waiting`.
     coroutine: UnsafeCell<MaybeUninit<Coroutine>>, // owner
-    yielder: Cell<*const Yielder>,   // the goroutine, set by its first instruction
-    schedlink: Cell<*mut G>,         // owner: next in a GQueue or GList
+    yielder: Cell<*const Yielder>, // the goroutine, set by its first instruction
+    schedlink: Cell<*mut G>,       // owner: next in a GQueue or GList
     park_slot: Cell<Option<&'static ParkSlot>>, // the goroutine, read by its M's g0
-    status: AtomicU32,               // see GStatus
-    wait_reason: Cell<WaitReason>,   // the goroutine
-    wired: Cell<u32>,                // the goroutine: > 0 = must stay on its thread
-    id: Cell<u64>,                   // newproc
+    status: AtomicU32,             // see GStatus
+    wait_reason: Cell<WaitReason>, // the goroutine
+    wired: Cell<u32>,              // the goroutine: > 0 = must stay on its thread
+    id: Cell<u64>,                 // newproc
     start: Cell<Option<&'static Location<'static>>>, // newproc
-    slot: Slot,                      // constant
+    slot: Slot,                    // constant
     /// The goroutine's own semaphore, for everything that is not I/O: join, sleep, channels.
     pub(crate) parker: ParkSlot,
     /// The goroutine's own timer, which readies `parker`. Written by `init`, after `parker` has its place.

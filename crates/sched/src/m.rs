@@ -21,16 +21,16 @@ use crate::sched::{SCHED, Synced};
 /// A thread that runs goroutines.
 #[doc(alias = "m")]
 pub(crate) struct M {
-    pub(crate) id: u32,                          // constant
-    pub(crate) curg: Cell<Option<&'static G>>,   // the thread: the goroutine it runs
-    pub(crate) p: Cell<Option<&'static P>>,      // the thread
-    pub(crate) nextp: Cell<Option<&'static P>>,  // see the module documentation
-    pub(crate) spinning: Cell<bool>,             // see the module documentation
-    pub(crate) budget: Cell<u32>,                // the thread: operations left before a yield
-    rand: Cell<u32>,                             // the thread
-    ready: UnsafeCell<ReadyList>,                // the thread, on g0
-    pub(crate) note: Note,                       // wakes the idle M
-    clock: OnceLock<ThreadClock>,                // set once by the thread; sysmon reads
+    pub(crate) id: u32,                         // constant
+    pub(crate) curg: Cell<Option<&'static G>>,  // the thread: the goroutine it runs
+    pub(crate) p: Cell<Option<&'static P>>,     // the thread
+    pub(crate) nextp: Cell<Option<&'static P>>, // see the module documentation
+    pub(crate) spinning: Cell<bool>,            // see the module documentation
+    pub(crate) budget: Cell<u32>,               // the thread: operations left before a yield
+    rand: Cell<u32>,                            // the thread
+    ready: UnsafeCell<ReadyList>,               // the thread, on g0
+    pub(crate) note: Note,                      // wakes the idle M
+    clock: OnceLock<ThreadClock>,               // set once by the thread; sysmon reads
 }
 
 // SAFETY: see the module documentation.

@@ -55,21 +55,21 @@ const GOID_BATCH: u64 = 16;
 #[doc(alias = "p")]
 #[repr(align(128))]
 pub(crate) struct P {
-    pub(crate) id: u32,                // constant
-    status: AtomicU32,                 // PStatus
-    schedtick: AtomicU32,              // the owner adds one at every execute; sysmon reads
-    streak: Cell<u32>,                 // owner: goroutines run through runnext in a row
-    poll_at: Cell<u32>,                // owner: the tick at which the network is polled, busy or not
-    pub(crate) m: AtomicPtr<M>,        // the owner, or null; set by acquirep and releasep
+    pub(crate) id: u32,         // constant
+    status: AtomicU32,          // PStatus
+    schedtick: AtomicU32,       // the owner adds one at every execute; sysmon reads
+    streak: Cell<u32>,          // owner: goroutines run through runnext in a row
+    poll_at: Cell<u32>,         // owner: the tick at which the network is polled, busy or not
+    pub(crate) m: AtomicPtr<M>, // the owner, or null; set by acquirep and releasep
     /// A goroutine made ready by the running one, to run next, or null. The owner swaps in and out, a thief may
     /// CAS it out.
     runnext: AtomicPtr<G>,
-    pub(crate) runq: RunQueue<G>,      // see runq
-    pub(crate) timers: Timers,         // own lock
-    gfree: UnsafeCell<GQueue>,         // owner
-    ngfree: AtomicU32,                 // length of gfree: the owner writes, anybody reads
-    goid_next: Cell<u64>,              // owner
-    goid_end: Cell<u64>,               // owner
+    pub(crate) runq: RunQueue<G>, // see runq
+    pub(crate) timers: Timers,    // own lock
+    gfree: UnsafeCell<GQueue>,    // owner
+    ngfree: AtomicU32,            // length of gfree: the owner writes, anybody reads
+    goid_next: Cell<u64>,         // owner
+    goid_end: Cell<u64>,          // owner
 }
 
 // SAFETY: see the module documentation.
@@ -230,7 +230,8 @@ impl P {
             return None;
         }
         // Acquire: pairs with the swap in runqput_next.
-        let won = self.runnext.compare_exchange(next, std::ptr::null_mut(), Ordering::Acquire, Ordering::Relaxed);
+        let won =
+            self.runnext.compare_exchange(next, std::ptr::null_mut(), Ordering::Acquire, Ordering::Relaxed);
         // SAFETY: the slot holds goroutines only.
         won.ok().map(|gp| unsafe { G::from_ptr(gp) })
     }

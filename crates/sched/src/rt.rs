@@ -125,7 +125,10 @@ impl Builder {
             return invalid("max_threads is 0: at least one thread must run goroutines".into());
         }
         if self.stack_size < 16 * 1024 || self.stack_size > 1 << 30 {
-            return invalid(format!("stack_size is {}: it must be between 16 KiB and 1 GiB", self.stack_size));
+            return invalid(format!(
+                "stack_size is {}: it must be between 16 KiB and 1 GiB",
+                self.stack_size
+            ));
         }
         let backend = match self.netpoll {
             Some(backend) => backend,

@@ -103,11 +103,7 @@ where
 {
     let parker = Parker::current();
     let scope = Scope {
-        data: Data {
-            running: AtomicUsize::new(1),
-            panicked: AtomicBool::new(false),
-            owner: parker.slot(),
-        },
+        data: Data { running: AtomicUsize::new(1), panicked: AtomicBool::new(false), owner: parker.slot() },
         scope: PhantomData,
         env: PhantomData,
     };

@@ -96,7 +96,8 @@ impl<T> RunQueue<T> {
             }
             let item = self.slot(h).load(Ordering::Relaxed);
             // Release: as in take_half.
-            if self.head.compare_exchange(h, h.wrapping_add(1), Ordering::Release, Ordering::Relaxed).is_ok() {
+            if self.head.compare_exchange(h, h.wrapping_add(1), Ordering::Release, Ordering::Relaxed).is_ok()
+            {
                 return Some(item);
             }
         }
