@@ -4,7 +4,7 @@ use super::{File, Report, Tree};
 
 /// How many times `unsafe` stands in each file outside `crates/sys` that may have it. A number may fall (the
 /// rule then asks for the lower one); it rises only in a reviewed line of this list.
-const LISTED: &[(&str, usize)] = &[];
+const LISTED: &[(&str, usize)] = &[("benches/benches/switch.rs", 2)];
 
 /// Crate roots that promise to have none.
 const FORBID: &[&str] = &["crates/poll/src/lib.rs", "crates/net/src/lib.rs", "xtask/src/main.rs"];
