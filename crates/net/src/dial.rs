@@ -290,7 +290,7 @@ impl Dialer {
             .map_err(Cause::from)
             .and_then(|net| Ok((net, self.resolve(net, address, deadline)?)));
         match resolved {
-            Ok((net, addrs)) => Ok(self.dial_addrs(net, addrs, deadline)?),
+            Ok((net, addrs)) => self.dial_addrs(net, addrs, deadline),
             Err(cause) => Err(OpError::new("dial", network.to_owned(), cause).into()),
         }
     }
@@ -299,7 +299,7 @@ impl Dialer {
     pub(crate) fn dial_resolved(&self, addrs: &[SocketAddr]) -> io::Result<TcpConn> {
         let deadline = self.deadline_from(Instant::now());
         let addrs: Vec<TcpAddr> = addrs.iter().map(|&addr| addr.into()).collect();
-        Ok(Attempt { network: Network::Tcp, dialer: self.clone() }.serial(&addrs, deadline, None)?)
+        Attempt { network: Network::Tcp, dialer: self.clone() }.serial(&addrs, deadline, None)
     }
 
     fn dial_addrs(
@@ -307,7 +307,7 @@ impl Dialer {
         network: Network,
         addrs: Vec<TcpAddr>,
         deadline: Option<Instant>,
-    ) -> Result<TcpConn, OpError> {
+    ) -> io::Result<TcpConn> {
         let attempt = Attempt { network, dialer: self.clone() };
         let Some(delay) = self.fallback_delay.filter(|_| network == Network::Tcp) else {
             return attempt.serial(&addrs, deadline, None);
@@ -392,7 +392,7 @@ impl Attempt {
         addrs: &[TcpAddr],
         deadline: Option<Instant>,
         canceler: Option<&Canceler>,
-    ) -> Result<TcpConn, OpError> {
+    ) -> io::Result<TcpConn> {
         let mut first_err = None;
         for (i, raddr) in addrs.iter().enumerate() {
             if canceler.is_some_and(Canceler::is_canceled) {
@@ -415,10 +415,11 @@ impl Attempt {
         Err(first_err.unwrap_or_else(|| self.error(None, Cause::MissingAddress)))
     }
 
-    fn error(&self, raddr: Option<&TcpAddr>, cause: Cause) -> OpError {
+    fn error(&self, raddr: Option<&TcpAddr>, cause: Cause) -> io::Error {
         OpError::new("dial", self.network.as_str(), cause)
             .with_source(raddr.and(self.dialer.local_addr).map(Into::into))
             .with_addr(raddr.map(|&addr| addr.into()))
+            .into()
     }
 }
 

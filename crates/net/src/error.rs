@@ -283,10 +283,6 @@ impl SyscallError {
         SyscallError { syscall, errno }
     }
 
-    pub(crate) fn errno(&self) -> Errno {
-        self.errno
-    }
-
     /// The system's number.
     ///
     /// # Examples

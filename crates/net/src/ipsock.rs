@@ -175,7 +175,7 @@ pub(crate) fn internet_addr_list(
     }
     ips.retain(|&(ip, _)| network.accepts(ip));
     if ips.is_empty() {
-        return Err(AddrError { err: "no suitable address", addr: host.to_owned() }.into());
+        return Err(AddrError { err: "no suitable address found", addr: host.to_owned() }.into());
     }
     Ok(ips.into_iter().map(|(ip, scope_id)| TcpAddr { ip: Some(ip), port, scope_id }).collect())
 }

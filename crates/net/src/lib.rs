@@ -61,6 +61,14 @@ mod zone;
 #[doc(hidden)]
 pub mod for_tests {
     pub use crate::dial::race::{Canceler, Racer, race};
+
+    /// Dials a list of addresses, as a name that resolves to them would.
+    pub fn dial_addrs(
+        dialer: &crate::Dialer,
+        addrs: &[std::net::SocketAddr],
+    ) -> std::io::Result<crate::TcpConn> {
+        dialer.dial_resolved(addrs)
+    }
 }
 
 pub use addr::{Addr, TcpAddr};

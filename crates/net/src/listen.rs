@@ -214,7 +214,7 @@ impl ListenConfig {
             Ok((net, laddr.ok_or(Cause::MissingAddress)?))
         });
         match resolved {
-            Ok((net, laddr)) => Ok(self.listen_on(net, laddr)?),
+            Ok((net, laddr)) => self.listen_on(net, laddr),
             Err(cause) => Err(OpError::new("listen", network.to_owned(), cause).into()),
         }
     }
@@ -223,10 +223,10 @@ impl ListenConfig {
     pub(crate) fn listen_resolved(&self, addr: SocketAddr) -> io::Result<TcpListener> {
         let v4_wildcard = addr.is_ipv4() && addr.ip().is_unspecified();
         let network = if v4_wildcard { Network::Tcp4 } else { Network::Tcp };
-        Ok(self.listen_on(network, addr.into())?)
+        self.listen_on(network, addr.into())
     }
 
-    fn listen_on(&self, network: Network, laddr: TcpAddr) -> Result<TcpListener, OpError> {
+    fn listen_on(&self, network: Network, laddr: TcpAddr) -> io::Result<TcpListener> {
         let options = ListenOptions {
             control: self.control.as_ref(),
             backlog: self.backlog,
@@ -234,7 +234,9 @@ impl ListenConfig {
         };
         match listen_stream(network, &laddr, &options) {
             Ok(fd) => Ok(TcpListener::new(fd, self.keep_alive)),
-            Err(cause) => Err(OpError::new("listen", network.as_str(), cause).with_addr(Some(laddr.into()))),
+            Err(cause) => {
+                Err(OpError::new("listen", network.as_str(), cause).with_addr(Some(laddr.into())).into())
+            }
         }
     }
 }

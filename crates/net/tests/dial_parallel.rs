@@ -135,7 +135,7 @@ fn a_panic_in_either_racer_comes_out() {
                 Err("failed")
             })
         });
-        let payload = caught.err().expect("a panic");
+        let payload = caught.expect_err("a panic");
         assert_eq!(payload.downcast_ref::<&str>(), Some(&"on purpose"));
     }
 }

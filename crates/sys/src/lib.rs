@@ -1,5 +1,7 @@
 //! gopark-sys: the outside world: poller backends, stacks, context switch, system calls, clock.
 
+#[doc(hidden)]
+pub mod alloc_count;
 pub mod context;
 pub mod errno;
 #[doc(hidden)]

@@ -109,11 +109,14 @@ fn literals_become_addresses_without_the_resolver() {
     assert_eq!(list(Network::Tcp6, "[::]:80"), Ok(vec![tcp("[::]:80")]));
     assert_eq!(list(Network::Tcp, "[::1%1]:80").unwrap()[0].scope_id, 1);
 
-    assert_eq!(list(Network::Tcp4, "[::1]:80"), Err("address ::1: no suitable address".into()));
-    assert_eq!(list(Network::Tcp6, "127.0.0.1:80"), Err("address 127.0.0.1: no suitable address".into()));
+    assert_eq!(list(Network::Tcp4, "[::1]:80"), Err("address ::1: no suitable address found".into()));
+    assert_eq!(
+        list(Network::Tcp6, "127.0.0.1:80"),
+        Err("address 127.0.0.1: no suitable address found".into())
+    );
     assert_eq!(
         list(Network::Tcp6, "[::ffff:127.0.0.1]:80"),
-        Err("address ::ffff:127.0.0.1: no suitable address".into()),
+        Err("address ::ffff:127.0.0.1: no suitable address found".into()),
     );
     assert_eq!(
         list(Network::Tcp, "[fe80::1%no-such-if]:80"),
