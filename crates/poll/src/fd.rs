@@ -183,6 +183,7 @@ impl Fd {
             Left::Last => self.destroy(),
             Left::InUse => Ok(()),
         };
+        // Acquire pairs with the store in `set_blocking`.
         if pd_ref.is_some() && !self.is_blocking.load(Acquire) {
             self.wait_destroyed();
         }
@@ -282,7 +283,7 @@ impl Fd {
     pub fn set_blocking(&self) -> Result<(), Error> {
         // A reference and not the read lock, which a reader may hold for ever (golang/go#24481).
         let _ref = self.incref()?;
-        self.is_blocking.store(true, Release);
+        self.is_blocking.store(true, Release); // pairs with the load in `close`
         Ok(self.sysfd.set_nonblocking(false)?)
     }
 

@@ -200,6 +200,7 @@ impl FdMutex {
                 }
                 new
             };
+            // Acquire: what the previous holder did comes before what we do. Pairs with `rwunlock`.
             match self.state.compare_exchange_weak(old, new, Acquire, Relaxed) {
                 Ok(_) if !held => return Ok(()),
                 Ok(_) => {
@@ -228,6 +229,7 @@ impl FdMutex {
             if new & REF_MASK == 0 {
                 overflow();
             }
+            // Acquire as in `rwlock`.
             match self.state.compare_exchange_weak(old, new, Acquire, Relaxed) {
                 Ok(_) => return Ok(()),
                 Err(now) => old = now,

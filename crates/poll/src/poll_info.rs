@@ -159,6 +159,7 @@ impl PollInfo {
             if spoils {
                 new |= SPOILED;
             }
+            // The release half pairs with `load`; the acquire half keeps what earlier changes released.
             match self.0.compare_exchange_weak(old, new, AcqRel, Relaxed) {
                 Ok(_) => return true,
                 Err(now) => old = now,

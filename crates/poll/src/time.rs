@@ -364,7 +364,7 @@ impl Timers {
             *len += 1;
             *len
         };
-        self.id.store(id, Release);
+        self.id.store(id, Relaxed); // read under the same lock
         id
     }
 
@@ -399,7 +399,7 @@ impl Timers {
             return false;
         }
         heap.remove(target);
-        target.link().home.store(0, Release);
+        target.link().home.store(0, Release); // pairs with the exchange in `add`
         self.publish(&heap);
         true
     }

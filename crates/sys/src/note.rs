@@ -115,8 +115,9 @@ mod imp {
 
     pub(super) fn wait(word: &AtomicU32, expected: u32, timeout: Option<Duration>) {
         let mut guard = LOCK.lock();
+        // Acquire pairs with `wakeup`.
         if word.load(Ordering::Acquire) != expected {
-            return; // pairs with `wakeup`
+            return;
         }
         match timeout {
             Some(timeout) => drop(CHANGED.wait_for(&mut guard, timeout)),

@@ -103,9 +103,9 @@ fn thread_locals_have_one_home() {
 }
 
 #[test]
-fn sequential_consistency_needs_a_comment() {
-    let bare = "fn f() {\n    a.store(1, SeqCst);\n}\n";
-    assert_found(words::strong_orderings, "crates/sched/src/a.rs", bare, &[2]);
+fn a_strong_ordering_needs_a_comment() {
+    let bare = "use x::{\n    SeqCst,\n};\nfn f() {\n    a.store(1, SeqCst);\n    b.store(1, Relaxed);\n    c.load(Acquire);\n}\n";
+    assert_found(words::strong_orderings, "crates/sched/src/a.rs", bare, &[5, 7]);
     let named = "fn f() {\n    // Pairs with the load in g.\n    a.store(1, SeqCst);\n}\n";
     assert_found(words::strong_orderings, "crates/sched/src/a.rs", named, &[]);
 }

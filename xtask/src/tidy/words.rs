@@ -116,24 +116,23 @@ pub(super) fn sleeps_in_tests(tree: &Tree, report: &mut Report) {
     }
 }
 
-/// The strongest orderings are there because of another thread's operation: the comment names it.
+/// An ordering stronger than relaxed is there because of another thread's operation: the comment names it.
 pub(super) fn strong_orderings(tree: &Tree, report: &mut Report) {
+    const STRONG: [&str; 4] = ["Acquire", "Release", "AcqRel", "SeqCst"];
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
     for file in tree.rust().filter(|f| f.layer().is_some() && !f.is_test()) {
         let mut importing = false;
         for (i, line) in file.code().iter().enumerate() {
-            importing |= line.starts_with("use ") || line.starts_with("pub use ");
+            let start = line.trim_start();
+            importing |= start.starts_with("use ") || start.starts_with("pub use ");
             let import = importing;
             importing &= !line.contains(';');
-            if import || !line.contains("SeqCst") {
-                continue;
-            }
+            let Some(ordering) = line.split(|c| !is_word(c)).find(|w| STRONG.contains(w)) else { continue };
             let near = &file.comments()[i.saturating_sub(6)..=i];
-            if !near.iter().any(|l| !l.trim().is_empty()) {
-                report.add(
-                    &file.path,
-                    i + 1,
-                    "SeqCst without a comment within 6 lines: name the operation it pairs with",
-                );
+            if !import && near.iter().all(|l| l.trim().is_empty()) {
+                let what =
+                    format!("{ordering} without a comment within 6 lines: name the operation it pairs with");
+                report.add(&file.path, i + 1, what);
             }
         }
     }
