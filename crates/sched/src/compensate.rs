@@ -11,6 +11,9 @@
 //! | --- | --- |
 //! | `active` | Ps that run or are idle: GOMAXPROCS, or fewer while no spare P or thread could be had |
 //! | `stuck` | Ps marked by sysmon, at most `MAX_COMPENSATING` |
+//!
+//! # Safety
+//! What is stolen from a run queue is a goroutine, and the thief's.
 #![allow(unsafe_code)]
 
 use std::ptr;

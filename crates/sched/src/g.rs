@@ -53,6 +53,8 @@ pub(crate) enum Request {
 }
 
 /// The header of a goroutine, at the top of its stack slot.
+///
+/// Go: runtime/runtime2.go g
 #[doc(alias = "g")]
 #[repr(C, align(64))]
 pub(crate) struct G {

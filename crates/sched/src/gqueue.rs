@@ -8,6 +8,8 @@
 use crate::g::G;
 
 /// A first-in first-out queue of goroutines, with its length.
+///
+/// Go: runtime/proc.go gQueue
 #[doc(alias = "gQueue")]
 #[derive(Debug)]
 pub(crate) struct GQueue {

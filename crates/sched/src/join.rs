@@ -78,6 +78,7 @@ impl<T> Packet<T> {
         }
         while !self.is_done() {
             if deadline.is_some_and(|when| crate::rt::nanotime() >= when) {
+                // As above: pairs with complete's swap.
                 let given_up =
                     self.state.compare_exchange(slot, ptr::null_mut(), Ordering::AcqRel, Ordering::Acquire);
                 if given_up.is_ok() {

@@ -19,6 +19,8 @@ use crate::p::{P, PStatus};
 use crate::sched::{SCHED, Synced};
 
 /// A thread that runs goroutines.
+///
+/// Go: runtime/runtime2.go m
 #[doc(alias = "m")]
 pub(crate) struct M {
     pub(crate) id: u32,                         // constant
@@ -79,6 +81,8 @@ impl M {
     }
 
     /// A cheap random number (xorshift32).
+    ///
+    /// Go: runtime/rand.go cheaprand
     #[doc(alias = "cheaprand")]
     #[inline]
     pub(crate) fn rand(&self) -> u32 {

@@ -1,4 +1,8 @@
 //! Making goroutines, and keeping the dead ones for the next.
+//!
+//! # Safety
+//! A goroutine on a free list is dead and belongs to whoever takes it off; a fresh slot to whoever was given it. The
+//! closure's type is erased once, in `newproc`, and called once, by the goroutine's first frame.
 #![allow(unsafe_code)]
 
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};

@@ -1,4 +1,7 @@
 //! The last words of a goroutine whose stack overflowed.
+//!
+//! # Safety
+//! Runs in a signal handler. A slot that faults was handed out, and its header was written before it ran.
 #![allow(unsafe_code)]
 
 use std::sync::OnceLock;

@@ -52,6 +52,8 @@ const GFREE_MAX: usize = 64;
 const GOID_BATCH: u64 = 16;
 
 /// A processor: what an M must hold to run goroutines.
+///
+/// Go: runtime/runtime2.go p
 #[doc(alias = "p")]
 #[repr(align(128))]
 pub(crate) struct P {

@@ -12,6 +12,9 @@
 //! goroutine whenever a P is idle (most of them would find nothing).
 //!
 //! Go: runtime/proc.go schedule, findRunnable.
+//!
+//! # Safety
+//! `execute` resumes a goroutine that its M took off a queue, and is on g0 when it does.
 #![allow(unsafe_code)]
 
 use gopark_poll::{netpoll_block, netpoll_quick};

@@ -255,6 +255,8 @@ impl Runtime {
     }
 
     /// How many goroutines may run at the same time.
+    ///
+    /// Go: runtime.GOMAXPROCS
     #[doc(alias = "GOMAXPROCS")]
     pub fn max_procs(&self) -> usize {
         SCHED.procs() as usize
@@ -278,6 +280,8 @@ impl fmt::Display for StillRunning {
 impl std::error::Error for StillRunning {}
 
 /// How many goroutines exist: running, runnable and parked. A snapshot.
+///
+/// Go: runtime.NumGoroutine
 #[doc(alias = "NumGoroutine")]
 pub fn num_goroutines() -> usize {
     SCHED.gcount()

@@ -1,4 +1,7 @@
 //! What all Ms share. Go: runtime/runtime2.go schedt.
+//!
+//! # Safety
+//! Ps are published once, whole, and never freed.
 #![allow(unsafe_code)]
 
 use std::sync::OnceLock;
@@ -26,6 +29,8 @@ pub(crate) const MAX_COMPENSATING: usize = 512;
 pub(crate) static SCHED: Sched = Sched::new();
 
 /// State shared by all Ms. Fields without a comment are constant after start.
+///
+/// Go: runtime/runtime2.go schedt
 #[doc(alias = "schedt")]
 pub(crate) struct Sched {
     lock: Mutex<Synced>,

@@ -1,4 +1,7 @@
 //! `sleep` and `yield_now`.
+//!
+//! # Safety
+//! Only the calling goroutine is suspended.
 #![allow(unsafe_code)]
 
 use std::time::Duration;

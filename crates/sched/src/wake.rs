@@ -7,7 +7,7 @@
 //! | word | meaning | who changes it |
 //! | --- | --- | --- |
 //! | `npidle` | length of the idle P list | `pidleput`, `pidleget`, under the scheduler lock |
-//! | `nmspinning` | Ms that search for work (or are being started to) | +1: `become_spinning`, `start_searcher`; −1: who stops searching |
+//! | `nmspinning` | Ms that search for work (or are being started to) | +1: `become_spinning`, `start_searcher`; -1: who stops searching |
 //! | `needspinning` | 1: work was published while no P was idle; who is about to give up its P should search once more | 1: publishers; 0: `become_spinning` |
 //!
 //! The rules:

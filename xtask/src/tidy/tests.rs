@@ -104,7 +104,8 @@ fn thread_locals_have_one_home() {
 
 #[test]
 fn a_strong_ordering_needs_a_comment() {
-    let bare = "use x::{\n    SeqCst,\n};\nfn f() {\n    a.store(1, SeqCst);\n    b.store(1, Relaxed);\n    c.load(Acquire);\n}\n";
+    let bare = "use x::{\n    SeqCst,\n};\n\
+                fn f() {\n    a.store(1, SeqCst);\n    b.store(1, Relaxed);\n    c.load(Acquire);\n}\n";
     assert_found(words::strong_orderings, "crates/sched/src/a.rs", bare, &[5, 7]);
     let named = "fn f() {\n    // Pairs with the load in g.\n    a.store(1, SeqCst);\n}\n";
     assert_found(words::strong_orderings, "crates/sched/src/a.rs", named, &[]);
