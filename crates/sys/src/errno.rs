@@ -1,34 +1,43 @@
 //! Error numbers of the kernel, and the results of system calls.
+//!
+//! The texts are Go's, since net's errors must read like Go's and programs compare them. They are kept here and not
+//! asked of the C library: its texts differ between libraries and with the locale, and asking it allocates, which
+//! [`throw!`](crate::throw!) must not.
 
 use std::fmt;
 
-/// An error number, as errno(3) lists them. Its text is the C library's, in lower case, as Go prints it.
+/// An error number, as errno(3) lists them. Displays Go's text, like "connection refused".
+///
+/// Constants and not an enum: a kernel may return numbers this file does not know.
 #[derive(Copy, Clone, PartialEq, Eq, Hash)]
 pub struct Errno(i32);
 
 /// What a system call returns.
 pub type Result<T> = core::result::Result<T, Errno>;
 
-macro_rules! errnos {
-    ($($name:ident)*) => {
-        impl Errno {
-            $(#[doc = concat!("`", stringify!($name), "`: see errno(3).")]
-            pub const $name: Errno = Errno(libc::$name);)*
+/// A number's name and text.
+type Entry = (Errno, &'static str, &'static str);
 
-            fn name(self) -> Option<&'static str> {
-                $(if self == Errno::$name { return Some(stringify!($name)); })*
-                None
-            }
+macro_rules! errnos {
+    ($($name:ident $text:literal)*) => {
+        impl Errno {
+            $(#[doc = concat!("`", stringify!($name), "`: ", $text, ".")]
+            pub const $name: Errno = Errno(libc::$name);)*
         }
+
+        pub(super) const TABLE: &[Entry] = &[$((Errno::$name, stringify!($name), $text)),*];
     };
 }
 
-errnos! {
-    EACCES EADDRINUSE EADDRNOTAVAIL EAFNOSUPPORT EAGAIN EALREADY EBADF ECONNABORTED ECONNREFUSED ECONNRESET EEXIST
-    EHOSTDOWN EHOSTUNREACH EINPROGRESS EINTR EINVAL EISCONN EMFILE ENETDOWN ENETUNREACH ENFILE ENOBUFS ENOENT ENOMEM
-    ENOPROTOOPT ENOSYS
-    ENOTCONN ENOTSOCK EOPNOTSUPP EPERM EPIPE EPROTO EPROTONOSUPPORT ETIMEDOUT
-}
+use common::TABLE as COMMON;
+#[path = "errno/common.rs"]
+mod common;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[path = "errno/linux.rs"]
+mod system;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[path = "errno/other.rs"]
+mod system;
 
 impl Errno {
     /// The error with this number.
@@ -50,27 +59,26 @@ impl Errno {
     pub fn of(err: &std::io::Error) -> Errno {
         err.raw_os_error().map_or(Errno::EINVAL, Errno)
     }
+
+    fn entry(self) -> Option<&'static Entry> {
+        COMMON.iter().chain(system::TABLE).find(|entry| entry.0 == self)
+    }
 }
 
+/// On Linux without allocation.
 impl fmt::Display for Errno {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = std::io::Error::from_raw_os_error(self.0).to_string();
-        let text = text.rsplit_once(" (os error").map_or(text.as_str(), |(text, _)| text);
-        // Go's texts begin in lower case, except where the first word is a name ("RPC ...").
-        let mut chars = text.chars();
-        match (chars.next(), chars.clone().next()) {
-            (Some(first), Some(second)) if second.is_lowercase() || second == ' ' => {
-                write!(f, "{}{}", first.to_lowercase(), chars.as_str())
-            }
-            _ => f.write_str(text),
+        match self.entry() {
+            Some((_, _, text)) => f.write_str(text),
+            None => system::display(*self, f),
         }
     }
 }
 
 impl fmt::Debug for Errno {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.name() {
-            Some(name) => f.write_str(name),
+        match self.entry() {
+            Some((_, name, _)) => f.write_str(name),
             None => write!(f, "Errno({})", self.0),
         }
     }
@@ -95,3 +103,6 @@ pub(crate) fn check(result: libc::c_int) -> Result<libc::c_int> {
 pub(crate) fn check_size(result: libc::ssize_t) -> Result<usize> {
     usize::try_from(result).map_err(|_| Errno::last())
 }
+
+#[cfg(test)]
+mod tests;

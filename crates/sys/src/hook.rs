@@ -57,9 +57,17 @@ pub static CONNECT: Fault = Fault::new();
 /// getsockopt(SO_ERROR).
 #[doc(hidden)]
 pub static SO_ERROR: Fault = Fault::new();
+/// `SysFd::close`, not the close of a dropped cell: the descriptor is closed all the same, as after any error of
+/// close(2) on Linux.
+#[doc(hidden)]
+pub static CLOSE: Fault = Fault::new();
 
 pub(crate) fn accept() -> Result<()> {
     ACCEPT.check()
+}
+
+pub(crate) fn close() -> Result<()> {
+    CLOSE.check()
 }
 
 pub(crate) fn connect() -> Result<()> {

@@ -86,7 +86,7 @@ mod imp {
 
     pub(super) fn wait(word: &AtomicU32, expected: u32, timeout: Option<Duration>) {
         let ts = timeout.map(|d| libc::timespec {
-            tv_sec: libc::time_t::try_from(d.as_secs()).unwrap_or(libc::time_t::MAX),
+            tv_sec: i64::try_from(d.as_secs()).unwrap_or(i64::MAX),
             tv_nsec: d.subsec_nanos() as libc::c_long,
         });
         let ts = ts.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);

@@ -16,6 +16,9 @@ const NOSIGNAL: libc::c_int = libc::MSG_NOSIGNAL;
 #[cfg(target_vendor = "apple")]
 const NOSIGNAL: libc::c_int = 0;
 
+/// How many buffers one call takes: IOV_MAX of limits(7), 1,024 on Linux and on the BSDs.
+const IOV_MAX: usize = 1024;
+
 /// read(2).
 #[inline]
 pub fn read(fd: &SysFd, buf: &mut [u8]) -> Result<usize> {
@@ -29,9 +32,9 @@ pub fn recv(fd: &SysFd, buf: &mut [u8]) -> Result<usize> {
     check_size(imp::recv(fd.raw(), buf))
 }
 
-/// readv(2). At most 1,024 buffers (IOV_MAX).
+/// readv(2). At most 1,024 buffers; the rest is left alone, as after a short read.
 pub fn readv(fd: &SysFd, bufs: &mut [IoSliceMut<'_>]) -> Result<usize> {
-    let n = bufs.len().min(libc::UIO_MAXIOV as usize);
+    let n = bufs.len().min(IOV_MAX);
     // SAFETY: IoSliceMut has the layout of iovec, and each buffer is writable for its length.
     check_size(unsafe { libc::readv(fd.raw(), bufs.as_mut_ptr().cast(), n as libc::c_int) })
 }
@@ -49,12 +52,13 @@ pub fn send(fd: &SysFd, buf: &[u8]) -> Result<usize> {
     check_size(imp::send(fd.raw(), buf))
 }
 
-/// sendmsg(2) with several buffers and without SIGPIPE, for sockets. At most 1,024 buffers.
+/// sendmsg(2) with several buffers and without SIGPIPE, for sockets. At most 1,024 buffers; the rest is left, as
+/// after a short write.
 pub fn writev(fd: &SysFd, bufs: &[IoSlice<'_>]) -> Result<usize> {
     // SAFETY: a zeroed msghdr is an empty one.
     let mut msg: libc::msghdr = unsafe { std::mem::zeroed() };
     msg.msg_iov = bufs.as_ptr().cast_mut().cast();
-    msg.msg_iovlen = bufs.len().min(libc::UIO_MAXIOV as usize) as _;
+    msg.msg_iovlen = bufs.len().min(IOV_MAX) as _;
     // SAFETY: IoSlice has the layout of iovec; sendmsg only reads through it.
     check_size(unsafe { libc::sendmsg(fd.raw(), &msg, NOSIGNAL) })
 }

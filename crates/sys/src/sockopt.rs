@@ -35,7 +35,8 @@ pub fn set_keepalive_params(
     interval: Option<Duration>,
     count: Option<u32>,
 ) -> Result<()> {
-    let round_up = |d: Duration| Duration::from_secs(d.as_secs() + u64::from(d.subsec_nanos() > 0));
+    let round_up =
+        |d: Duration| Duration::from_secs(d.as_secs().saturating_add(u64::from(d.subsec_nanos() > 0)));
     let mut params = TcpKeepalive::new();
     if let Some(idle) = idle {
         params = params.with_time(round_up(idle));

@@ -115,7 +115,8 @@ impl fmt::Display for StackError {
             ),
             StackError::Guard(errno) => write!(
                 f,
-                "cannot protect a stack: {errno}; raise vm.max_map_count (sysctl -w vm.max_map_count=1000000)"
+                "cannot protect a stack: {errno}; free memory, or raise vm.max_map_count (sysctl -w \
+                 vm.max_map_count=1000000)"
             ),
             StackError::TooManyMappings { stacks, max_map_count } => write!(
                 f,

@@ -8,6 +8,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use crate::errno::{Errno, Result, check};
+use crate::hook;
 
 /// An owned descriptor. Go: `poll.FD.Sysfd`.
 ///
@@ -47,8 +48,12 @@ impl SysFd {
     /// Closes it. Not repeated on EINTR: Linux has closed it by then (close(2)).
     ///
     /// # Errors
-    /// What close(2) reports; EBADF the second time.
+    /// What close(2) reports; EBADF the second time. It is closed even so.
     pub fn close(&self) -> Result<()> {
+        self.close_once().and_then(|()| hook::close())
+    }
+
+    fn close_once(&self) -> Result<()> {
         match self.0.swap(-1, Ordering::Relaxed) {
             -1 => Err(Errno::EBADF),
             // SAFETY: the number was ours, and the swap gave it to this call alone.
@@ -108,6 +113,6 @@ impl AsRawFd for SysFd {
 
 impl Drop for SysFd {
     fn drop(&mut self) {
-        let _ = self.close();
+        let _ = self.close_once();
     }
 }

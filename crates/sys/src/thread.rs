@@ -70,7 +70,8 @@ mod imp {
     pub struct ThreadClock {
         tid: i32,
         clock: libc::clockid_t,
-        stat: OnceLock<Option<File>>,
+        /// Opened with the first look; not kept if that failed, since a descriptor may be free the next time.
+        stat: OnceLock<File>,
     }
 
     impl ThreadClock {
@@ -94,46 +95,64 @@ mod imp {
 
         /// What the thread does at the moment. About 3 µs: a read of its stat file, which stays open.
         pub fn run_state(&self) -> RunState {
-            let path = format!("/proc/self/task/{}/stat", self.tid);
-            let Some(file) = self.stat.get_or_init(|| File::open(path).ok()) else {
-                return RunState::Unknown;
-            };
+            let Some(file) = self.stat() else { return RunState::Unknown };
             let mut text = [0_u8; 256];
             let Ok(len) = file.read_at(&mut text, 0) else { return RunState::Unknown };
-            // "tid (name) S ...": the name may hold anything, a parenthesis too; the state follows the last one.
-            let Some(end) = text[..len].iter().rposition(|&c| c == b')') else { return RunState::Unknown };
-            match text[..len].get(end + 2) {
-                Some(b'R') => RunState::Running,
-                Some(b'S' | b'D') => RunState::Blocked,
-                _ => RunState::Unknown,
+            parse_state(&text[..len])
+        }
+
+        fn stat(&self) -> Option<&File> {
+            if self.stat.get().is_none() {
+                let file = File::open(format!("/proc/self/task/{}/stat", self.tid)).ok()?;
+                let _ = self.stat.set(file); // another caller's, if there is one by now, is as good
             }
+            self.stat.get()
+        }
+    }
+
+    /// The state in the line of a stat file, "tid (name) S ...": proc_pid_stat(5). The name may hold anything, a
+    /// parenthesis too, but what follows it holds none.
+    pub(super) fn parse_state(stat: &[u8]) -> RunState {
+        let Some(end) = stat.iter().rposition(|&c| c == b')') else { return RunState::Unknown };
+        match stat.get(end + 2) {
+            Some(b'R') => RunState::Running,
+            Some(b'S' | b'D') => RunState::Blocked,
+            _ => RunState::Unknown,
         }
     }
 
     /// Processors in the affinity mask: sched_getaffinity(2).
     pub(super) fn affinity() -> Option<usize> {
-        // SAFETY: a zeroed cpu_set_t is an empty set.
-        let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
-        // SAFETY: set is a valid place of the size given.
-        let rc = unsafe { libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), &mut set) };
-        // SAFETY: set was filled in.
-        (rc == 0).then(|| unsafe { libc::CPU_COUNT(&set) } as usize)
+        // 8,192 bits, the most that Linux can be built for: it refuses a mask shorter than its own number of
+        // processors, and a cpu_set_t has 1,024.
+        let mut mask = [0_u64; 128];
+        // SAFETY: mask is a valid place of the size given; the kernel writes whole words of it.
+        let rc = unsafe { libc::sched_getaffinity(0, size_of_val(&mask), mask.as_mut_ptr().cast()) };
+        (rc == 0).then(|| mask.iter().map(|word| word.count_ones() as usize).sum())
     }
 
     /// The CPU quota of this process's cgroup and its parents, in processors: cgroups(7), version 2 or 1.
     pub(super) fn cgroup_quota() -> Option<f64> {
-        let text = std::fs::read_to_string("/proc/self/cgroup").ok()?;
+        let groups = std::fs::read_to_string("/proc/self/cgroup").ok()?;
+        quota_of(&groups, "/sys/fs/cgroup")
+    }
+
+    /// The smallest quota among the groups listed (as in /proc/self/cgroup) and their parents, below `mount`.
+    ///
+    /// Parents count, other than in Go: the tightest limit is the one that holds. A group that cannot be found, as in a
+    /// container whose files show its own group as the root, leaves the parents that can.
+    pub(super) fn quota_of(groups: &str, mount: &str) -> Option<f64> {
         let mut smallest: Option<f64> = None;
-        for line in text.lines() {
-            let mut fields = line.splitn(3, ':');
-            let (_, controllers, path) = (fields.next()?, fields.next()?, fields.next()?);
+        for line in groups.lines() {
+            let mut fields = line.splitn(3, ':').skip(1);
+            let (Some(controllers), Some(path)) = (fields.next(), fields.next()) else { continue };
             let v2 = controllers.is_empty();
             if !v2 && !controllers.split(',').any(|c| c == "cpu") {
                 continue;
             }
-            let root = if v2 { "/sys/fs/cgroup" } else { "/sys/fs/cgroup/cpu" };
+            let root = if v2 { mount.to_owned() } else { format!("{mount}/cpu") };
             let mut dir = std::path::PathBuf::from(format!("{root}{path}"));
-            while dir.starts_with(root) {
+            while dir.starts_with(&root) {
                 if let Some(quota) = if v2 { quota_v2(&dir) } else { quota_v1(&dir) } {
                     smallest = Some(smallest.map_or(quota, |s| s.min(quota)));
                 }
@@ -193,3 +212,6 @@ mod imp {
         None
     }
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests;

@@ -112,7 +112,7 @@ impl EpollSelector {
             && self.has_pwait2
         {
             let ts = libc::timespec {
-                tv_sec: libc::time_t::try_from(d.as_secs()).unwrap_or(libc::time_t::MAX),
+                tv_sec: i64::try_from(d.as_secs()).unwrap_or(i64::MAX),
                 tv_nsec: d.subsec_nanos() as libc::c_long,
             };
             let none = std::ptr::null::<libc::sigset_t>();
