@@ -156,11 +156,11 @@ impl StackPool {
     /// A pool of slots with at least `usable` bytes each.
     ///
     /// # Errors
-    /// If the first reservation, or a guard in it, cannot be had.
+    /// If the first reservation cannot be had, for a size that no memory has room for as well.
     pub fn new(usable: usize) -> Result<StackPool, StackError> {
         let page = page_size();
         let pages = usable.div_ceil(page).max(2) + GUARD_PAGES;
-        let slot_size = (pages | 1) * page; // odd
+        let slot_size = (pages | 1).checked_mul(page).ok_or(StackError::Map(Errno::ENOMEM))?; // odd
         let slab = Synced {
             slab: std::ptr::null_mut(),
             slab_slots: FIRST_SLAB_SLOTS / 2,
@@ -213,9 +213,11 @@ impl StackPool {
 
     /// Reserves room for twice as many slots as last time.
     fn new_slab(&self, s: &mut Synced) -> Result<(), StackError> {
-        let mut slots = (s.slab_slots * 2).max(FIRST_SLAB_SLOTS);
+        let mut slots = s.slab_slots.saturating_mul(2).max(FIRST_SLAB_SLOTS);
         let slab = loop {
-            match reserve(slots * self.slot_size) {
+            // A product that wrapped would be reserved, and slots lie beyond it.
+            let reserved = slots.checked_mul(self.slot_size).ok_or(Errno::ENOMEM).and_then(reserve);
+            match reserved {
                 Ok(slab) => break slab,
                 // An address-space limit may still allow a smaller one.
                 Err(_) if slots > FIRST_SLAB_SLOTS => slots /= 2,

@@ -49,12 +49,13 @@ pub use imp::ThreadClock;
 ///
 /// Go: runtime/cgroup_linux.go, adjustCgroupGOMAXPROCS (since 1.25).
 pub fn available_procs() -> usize {
-    // std looks at the affinity mask and at cgroup quotas, rounding down; the rounding is Go's below.
-    let std = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    imp::affinity().map_or(std, |cpus| match imp::cgroup_quota() {
+    // std's own answer is for systems where we cannot ask: it rounds quotas down, and Go up.
+    let std = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let cpus = imp::affinity().unwrap_or_else(std);
+    match imp::cgroup_quota() {
         Some(quota) => cpus.min((quota.ceil() as usize).max(2)),
         None => cpus,
-    })
+    }
 }
 
 #[cfg(target_os = "linux")]
@@ -85,7 +86,8 @@ mod imp {
             ThreadClock { tid, clock, stat: OnceLock::new() }
         }
 
-        /// The CPU time the thread has used, in ns; 0 once it is gone. About 0.4 µs.
+        /// The CPU time the thread has used, in ns; once it is gone 0, or that of a thread that got its id since. About
+        /// 0.4 µs.
         pub fn cpu_time_ns(&self) -> i64 {
             let mut ts = libc::timespec { tv_sec: 0, tv_nsec: 0 };
             // SAFETY: ts is a valid place to write to; a clock that is gone is an error, and ts stays zero.

@@ -68,6 +68,15 @@ fn a_slot_is_an_odd_number_of_pages_and_holds_what_was_asked() {
 }
 
 #[test]
+fn a_size_that_no_memory_has_room_for_is_refused() {
+    // The last three overflow if multiplied by the slots of a reservation, the last even in pages.
+    for usable in [1 << 50, (1 << 58) + USABLE, usize::MAX / 2, usize::MAX] {
+        let refused = StackPool::new(usable).map(|pool| pool.slot_size());
+        assert_eq!(refused, Err(StackError::Map(gopark_sys::Errno::ENOMEM)), "{usable:#x}");
+    }
+}
+
+#[test]
 fn all_of_a_slot_is_writable_and_fresh() {
     let pool = StackPool::new(USABLE).unwrap();
     for _ in 0..130 {
