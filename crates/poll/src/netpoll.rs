@@ -142,7 +142,10 @@ impl Netpoll {
 
     #[doc(hidden)]
     pub fn state(&self) -> PollerState {
-        // Acquire orders nothing here that a caller relies on: who must not miss the poller has a fence before.
+        // Pairs with the fence in `block` between its becoming the blocking poller and `until`: either that sees what
+        // our caller has published, or we see that it blocks. Here and not with the callers, so that none forgets it.
+        fence(SeqCst);
+        // Acquire: nothing is read that depends on it; it keeps what follows behind the decision.
         match self.word.load(Acquire) {
             FREE => PollerState::Free,
             QUICK => PollerState::Quick,
@@ -174,8 +177,7 @@ impl Netpoll {
         // AcqRel pairs with the swap in `wake`: everything done before a wake-up that is consumed here is seen by
         // `until` and by whatever the caller looks at after the return.
         let woken = self.wake_pending.swap(false, AcqRel);
-        // Pairs with the fence in `time::wake_net_poller`: either `until` sees the new timer, or its owner sees
-        // BLOCKING.
+        // Pairs with the fence in `state`: either `until` sees the new timer, or its owner sees BLOCKING.
         fence(SeqCst);
         let when = until();
         let delay = if woken {
@@ -313,8 +315,8 @@ pub fn netpoll_break() {
     }
 }
 
-/// What the poller was doing a moment ago. To decide on a [`netpoll_break`], publish first, then a `SeqCst` fence, then
-/// this; [`Runtime::wake_net_poller`](crate::Runtime::wake_net_poller) is called that way.
+/// What the poller was doing a moment ago. To decide on a [`netpoll_break`] call this after the publication: a poller
+/// that is not reported as blocking then sees what was published before it blocks.
 pub fn poller() -> PollerState {
     NETPOLL.get().map_or(PollerState::Free, Netpoll::state)
 }

@@ -107,8 +107,8 @@ pub trait Runtime: Sync {
     /// A timer at `when` (see [`Runtime::nanotime`]) was added. If somebody is blocked in the poller until later than
     /// that, or for ever, he must be woken; if nobody is, somebody must see to it that the timer is not overslept.
     ///
-    /// Called with no lock of this crate held. The entry is visible to whoever reads `Timers::wake_time` after he
-    /// became the blocking poller.
+    /// Called with no lock of this crate held. Ask [`poller`](crate::poller): if it does not report a blocked one, whoever
+    /// blocks next reads the entry's `Timers::wake_time` before he does.
     fn wake_net_poller(&self, when: i64);
 
     /// Monotonic nanoseconds, greater than 0. Here and not taken from the clock, so that a test can bend time.

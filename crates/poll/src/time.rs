@@ -27,9 +27,9 @@ use crate::runtime::{WaitReason, runtime};
 use crate::slab::Slab;
 use crate::sync::atomic::{
     AtomicI64, AtomicU32,
-    Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst},
+    Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
-use crate::sync::{Mutex, atomic::fence, const_fn};
+use crate::sync::{Mutex, const_fn};
 
 mod heap;
 #[cfg(all(test, not(loom)))]
@@ -147,11 +147,11 @@ enum Armed {
     Moved,
 }
 
-/// Tells the runtime of a new earliest entry. With no lock held (golang/go#38023).
+/// Tells the runtime of a new earliest entry, which is published. With no lock held (golang/go#38023).
+///
+/// The runtime asks [`poller`](crate::poller), in which is the fence that pairs with the poller's: either that one reads
+/// our `wake_time` before it blocks, or the runtime sees that it blocks, and until when.
 pub(crate) fn wake_net_poller(when: i64) {
-    // Pairs with the fence in `Netpoll::block` between its becoming the blocking poller and its reading of the
-    // timers: either it reads our `wake_time`, or the runtime sees here that it blocks, and until when.
-    fence(SeqCst);
     runtime().wake_net_poller(when);
 }
 
@@ -248,8 +248,8 @@ impl Timers {
     #[doc(alias = "wakeTime")]
     #[inline]
     pub fn wake_time(&self) -> i64 {
-        // Relaxed: a caller that must not miss a timer has a fence of its own before (see `wake_net_poller`), any
-        // other may see it a moment later.
+        // Relaxed: the poller, which must not miss a timer, has a fence before (`Netpoll::block`); any other caller may
+        // see it a moment later.
         self.wake_time.load(Relaxed)
     }
 
@@ -297,9 +297,9 @@ impl Timers {
 
     /// Moves every timer to `other`: this P is going to be idle for good or for long.
     ///
-    /// Nobody may be adding to `self` meanwhile, that is: `local_timers` does not return it any more, and nobody who
-    /// got it earlier is still on his way. A P that is retired by the thread that owns it, from the scheduler, has no
-    /// such callers.
+    /// Who got `self` from `local_timers` before, and is still on his way, may add an entry after this. It is as good as
+    /// any, but somebody has to check `self` or move it again: a P that retires from its own thread has no such
+    /// callers, one that is stuck in user code may have.
     ///
     /// Go: runtime/time.go timers.take
     pub fn move_all_to(&'static self, other: &'static Timers) {

@@ -69,7 +69,10 @@ impl Fd {
         accepted(n, bufs.iter().map(|b| b.len()).fold(0, usize::saturating_add))
     }
 
-    /// [`Fd::write_all`] from several buffers, which advance past what was written, also when it fails.
+    /// [`Fd::write_all`] from several buffers.
+    ///
+    /// What `bufs` holds afterwards is unspecified, as with std's `write_all_vectored`: the count says how much was
+    /// written.
     ///
     /// Go: internal/poll/writev.go FD.Writev
     #[doc(alias = "writev")]

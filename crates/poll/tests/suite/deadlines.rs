@@ -381,3 +381,121 @@ fn a_listener_shares_nothing_with_what_it_accepts() {
         assert_eq!(conn.write(b"x"), Ok(1));
     });
 }
+
+// Go: net TestAcceptTimeoutMustNotReturn
+#[test]
+fn test_accept_timeout_must_not_return() {
+    setup();
+    bounded(|| {
+        let (ln, _) = listener();
+        let ln = Arc::new(ln);
+        ln.set_deadline(past()).unwrap();
+        assert_eq!(ln.accept().unwrap_err(), TIMEOUT);
+        ln.set_deadline(None).unwrap();
+        let accepter = {
+            let ln = ln.clone();
+            thread::spawn(move || ln.accept().map(|_| ()))
+        };
+        until_parked(&ln, Mode::Read);
+        ln.close().unwrap();
+        assert_eq!(accepter.join().unwrap(), Err(Error::NetClosing));
+    });
+}
+
+// Go: net TestReadTimeoutMustNotReturn
+#[test]
+fn test_read_timeout_must_not_return() {
+    setup();
+    bounded(|| {
+        let (a, _far) = half_pair();
+        let a = Arc::new(a);
+        a.set_deadline(past()).unwrap();
+        a.set_write_deadline(past()).unwrap();
+        a.set_read_deadline(None).unwrap();
+        let reader = spawn_read(&a);
+        until_parked(&a, Mode::Read);
+        a.close().unwrap();
+        assert_eq!(reader.join().unwrap(), Err(Error::NetClosing));
+    });
+}
+
+// Go: net TestWriteTimeoutMustNotReturn
+#[test]
+fn test_write_timeout_must_not_return() {
+    setup();
+    bounded(|| {
+        let (a, _far) = half_pair();
+        fill(&a);
+        let a = Arc::new(a);
+        a.set_deadline(past()).unwrap();
+        a.set_read_deadline(past()).unwrap();
+        a.set_write_deadline(None).unwrap();
+        let writer = {
+            let a = a.clone();
+            thread::spawn(move || a.write(b"x"))
+        };
+        until_parked(&a, Mode::Write);
+        a.close().unwrap();
+        assert_eq!(writer.join().unwrap(), Err(Error::NetClosing));
+    });
+}
+
+// Go: net TestVariousDeadlines
+#[test]
+fn test_various_deadlines() {
+    setup();
+    bounded(|| {
+        for timeout in [1, 2, 5, 50, 500, 5_000, 50_000, 500_000, 1_000_000, 5_000_000, 25_000_000_u64] {
+            for _ in 0..3 {
+                let (a, mut far) = half_pair();
+                // A peer that never stops: data is ready all the time.
+                let peer = thread::spawn(move || while far.write_all(&[0; 1 << 14]).is_ok() {});
+                a.set_read_deadline(after(Duration::from_nanos(timeout))).unwrap();
+                let mut buf = [0; 1 << 14];
+                let end = loop {
+                    match a.read(&mut buf) {
+                        Ok(n) => assert!(n > 0),
+                        Err(e) => break e,
+                    }
+                };
+                assert_eq!(end, TIMEOUT);
+                drop(a);
+                peer.join().unwrap();
+            }
+        }
+    });
+}
+
+// Go: net TestReadWriteProlongedTimeout
+#[test]
+fn test_read_write_prolonged_timeout() {
+    setup();
+    bounded(|| {
+        let (a, b) = tcp_pair();
+        let a = Arc::new(a);
+        let echo = thread::spawn(move || {
+            let mut buf = [0; 64];
+            while let Ok(n) = b.read(&mut buf)
+                && n > 0
+                && b.write_all(&buf[..n]).is_ok()
+            {}
+        });
+        let reader = {
+            let a = a.clone();
+            thread::spawn(move || {
+                let mut left = 500 * 7;
+                while left > 0 {
+                    a.set_read_deadline(after(Duration::from_secs(3600))).unwrap();
+                    left -= a.read(&mut [0; 64]).unwrap();
+                }
+            })
+        };
+        for _ in 0..500 {
+            a.set_write_deadline(after(Duration::from_secs(3600))).unwrap();
+            a.write_all(b"1234567").unwrap();
+        }
+        reader.join().unwrap();
+        a.close().unwrap();
+        echo.join().unwrap();
+    });
+}

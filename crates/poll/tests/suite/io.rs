@@ -187,9 +187,47 @@ fn write_sends_one_chunk_and_try_write_says_when_there_is_no_room() {
     });
 }
 
+// Go: internal/poll TestConsume
+#[test]
+fn test_consume() {
+    setup();
+    bounded(|| {
+        // A socket that takes little at a time, so that calls end in the middle of buffers, at their ends, and
+        // among empty ones.
+        let (a, mut far) = half_pair();
+        a.control(|fd| socket2::SockRef::from(&fd.as_fd()).set_send_buffer_size(4096)).unwrap().unwrap();
+        let chunks: Vec<Vec<u8>> = (0..900_usize).map(|i| vec![i as u8; (i * i) % 3001]).collect();
+        let expected = chunks.concat();
+        let (len, all) = (expected.len(), chunks.clone());
+        let writer = thread::spawn(move || {
+            let mut bufs: Vec<_> = all.iter().map(|c| IoSlice::new(c)).collect();
+            let done = a.write_vectored_all(&mut bufs);
+            (done, a)
+        });
+        let mut got = vec![0; len];
+        far.read_exact(&mut got).unwrap();
+        assert!(got == expected);
+        let (done, a) = writer.join().unwrap();
+        assert_eq!(done, Ok(len));
+
+        // And when it fails the count is what has left.
+        let writer = thread::spawn(move || {
+            let mut bufs: Vec<_> = chunks.iter().cycle().take(50_000).map(|c| IoSlice::new(c)).collect();
+            let done = a.write_vectored_all(&mut bufs);
+            a.close().unwrap();
+            done
+        });
+        far.read_exact(&mut got[..1000]).unwrap();
+        drop(far);
+        let (n, err) = writer.join().unwrap().unwrap_err();
+        assert!(n >= 1000);
+        assert!(matches!(err, Error::Errno(Errno::EPIPE | Errno::ECONNRESET)), "{err}");
+    });
+}
+
 // Go: net TestBuffers_consume
 #[test]
-fn vectored_writes_consume_what_was_written() {
+fn vectored_writes_skip_what_is_empty() {
     setup();
     bounded(|| {
         let (a, mut far) = half_pair();
@@ -472,6 +510,27 @@ fn shutdown_of_a_direction_ends_that_direction() {
         assert_eq!(a.write(b"x"), Err(Error::Errno(Errno::EPIPE)));
         b.write_all(b"still").unwrap();
         assert_eq!(a.read(&mut [0; 8]), Ok(5));
+    });
+}
+
+// Go: net TestCloseRead
+#[test]
+fn test_close_read() {
+    setup();
+    bounded(|| {
+        for (a, b) in [tcp_pair(), unix_pair()] {
+            let a = Arc::new(a);
+            let reader = {
+                let a = a.clone();
+                thread::spawn(move || a.read(&mut [0; 8]))
+            };
+            until_parked(&a, Mode::Read);
+            a.shutdown(Shutdown::Read).unwrap();
+            assert_eq!(reader.join().unwrap(), Ok(0));
+            assert_eq!(a.read(&mut [0; 8]), Ok(0));
+            assert_eq!(a.write(b"x"), Ok(1));
+            assert_eq!(b.read(&mut [0; 8]), Ok(1));
+        }
     });
 }
 
