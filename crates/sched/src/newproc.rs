@@ -55,20 +55,39 @@ impl From<SpawnError> for std::io::Error {
     }
 }
 
+/// The largest closure that goes to the stack as it is, in bytes: what corosensei moves there is 1 KiB at most, our own
+/// wrapping included. A larger one costs an allocation.
+const CLOSURE_MAX: usize = 768;
+
 /// Starts a goroutine that runs `f`.
 ///
-/// `f` goes to the top of the new stack; nothing is allocated but, now and then, a stack. A panic in `f` ends this
-/// goroutine alone, after the panic hook has spoken.
+/// `f` goes to the top of the new stack; nothing is allocated but, now and then, a stack, or a box for a large `f`. A
+/// panic in `f` ends this goroutine alone, after the panic hook has spoken.
 ///
 /// # Safety
 /// Everything `f` borrows lives until `f` has run.
 ///
-/// Go: runtime/proc.go newproc, newproc1.
+/// Go: runtime/proc.go newproc.
 #[inline]
 pub(crate) unsafe fn newproc<F: FnOnce() + Send>(
     f: F,
     start: &'static Location<'static>,
 ) -> Result<(), SpawnError> {
+    if const { std::mem::size_of::<F>() > CLOSURE_MAX } {
+        let f = Box::new(f);
+        // SAFETY: the caller's promise.
+        return unsafe { newproc1(move || f(), start) };
+    }
+    // SAFETY: as above.
+    unsafe { newproc1(f, start) }
+}
+
+/// # Safety
+/// As [`newproc`]; and `f` is no larger than [`CLOSURE_MAX`].
+///
+/// Go: runtime/proc.go newproc1.
+#[inline]
+unsafe fn newproc1<F: FnOnce() + Send>(f: F, start: &'static Location<'static>) -> Result<(), SpawnError> {
     let mp = getm();
     let pp = mp.and_then(|mp| mp.p.get());
     let gp = match pp.and_then(|pp| pp.gfget()) {
