@@ -138,7 +138,7 @@ fn retire(pp: &'static P) {
     let mut list = GQueue::new();
     pp.drain(&mut list);
     let mut s = SCHED.lock();
-    SCHED.globrunqputbatch_locked(&mut s, &mut list);
+    SCHED.globrunqputbatch_locked(&mut s, list);
     pp.gfpurge(&mut s.gfree);
     drop(s);
     pp.timers.move_all_to(&SCHED.timers);

@@ -52,6 +52,9 @@ pub(crate) enum Request {
     NeedP = 3,
 }
 
+/// How many cache lines below the header `prefetch` asks for. A goroutine parked in a read uses about six.
+const PREFETCH_LINES: usize = 6;
+
 /// The header of a goroutine, at the top of its stack slot.
 ///
 /// Go: runtime/runtime2.go g
@@ -61,11 +64,10 @@ pub(crate) struct G {
     /// The saved registers; valid while `Runnable`, `Running` or `Waiting`.
     coroutine: UnsafeCell<MaybeUninit<Coroutine>>, // owner
     yielder: Cell<*const Yielder>, // the goroutine, set by its first instruction
-    schedlink: Cell<*mut G>,       // owner: next in a GQueue or GList
     park_slot: Cell<Option<&'static ParkSlot>>, // the goroutine, read by its M's g0
     status: AtomicU32,             // see GStatus
     wait_reason: Cell<WaitReason>, // the goroutine
-    wired: Cell<u32>,              // the goroutine: > 0 = must stay on its thread
+    wired: Cell<u16>,              // the goroutine: > 0 = must stay on its thread
     id: Cell<u64>,                 // newproc
     start: Cell<Option<&'static Location<'static>>>, // newproc
     slot: Slot,                    // constant
@@ -91,7 +93,6 @@ impl G {
             gp.write(G {
                 coroutine: UnsafeCell::new(MaybeUninit::uninit()),
                 yielder: Cell::new(std::ptr::null()),
-                schedlink: Cell::new(std::ptr::null_mut()),
                 park_slot: Cell::new(None),
                 status: AtomicU32::new(GStatus::Dead as u32),
                 wait_reason: Cell::new(WaitReason::Sleep),
@@ -143,9 +144,6 @@ impl G {
         unsafe { (*self.timer.get()).assume_init_ref() }
     }
 
-    pub(crate) fn slot(&self) -> &Slot {
-        &self.slot
-    }
 
     pub(crate) fn id(&self) -> u64 {
         self.id.get()
@@ -155,14 +153,7 @@ impl G {
         self.start.get()
     }
 
-    pub(crate) fn wait_reason(&self) -> WaitReason {
-        self.wait_reason.get()
-    }
 
-    #[inline]
-    pub(crate) fn status(&self) -> u32 {
-        self.status.load(Ordering::Relaxed)
-    }
 
     /// Moves the status word from `from` to `to`; any other present value is a bug that must not spread.
     #[inline]
@@ -172,16 +163,6 @@ impl G {
             bad_status(self, now, from, to);
         }
         self.status.store(to as u32, Ordering::Relaxed);
-    }
-
-    #[inline]
-    pub(crate) fn schedlink(&self) -> *mut G {
-        self.schedlink.get()
-    }
-
-    #[inline]
-    pub(crate) fn set_schedlink(&self, next: *mut G) {
-        self.schedlink.set(next);
     }
 
     /// Prepares a dead goroutine to run `f`.
@@ -211,6 +192,27 @@ impl G {
         // SAFETY: `set_entry` wrote the coroutine and it has not returned, since the goroutine is not `Dead`; the
         // owner has exclusive access to the cell.
         unsafe { (*self.coroutine.get()).assume_init_mut().resume(mp) }
+    }
+
+    /// Asks for the memory that `set_entry` touches first.
+    #[inline]
+    pub(crate) fn prefetch_entry(&self) {
+        let base = std::ptr::from_ref(self).cast::<u8>();
+        for line in 0..3 {
+            gopark_sys::context::prefetch(base.wrapping_add(64).wrapping_sub(line * 64));
+        }
+    }
+
+    /// Asks for the memory that a resume touches first: header and top of the stack.
+    ///
+    /// Goroutines park at much the same depth, so the saved stack pointer, which is in a header that may be far away
+    /// itself, need not be known.
+    #[inline]
+    pub(crate) fn prefetch(&self) {
+        let base = std::ptr::from_ref(self).cast::<u8>();
+        for line in 0..=PREFETCH_LINES {
+            gopark_sys::context::prefetch(base.wrapping_sub(line * 64));
+        }
     }
 
     pub(crate) fn set_yielder(&self, y: &Yielder) {

@@ -15,8 +15,15 @@ use gopark_sys::note::Note;
 use gopark_sys::thread::ThreadClock;
 
 use crate::g::G;
+use crate::gqueue::GQueue;
 use crate::p::{P, PStatus};
 use crate::sched::{SCHED, Synced};
+
+/// Room for what a poll or a check of timers brings, kept so that neither allocates.
+pub(crate) struct Batch {
+    pub(crate) ready: ReadyList,
+    pub(crate) list: GQueue,
+}
 
 /// A thread that runs goroutines.
 ///
@@ -30,7 +37,7 @@ pub(crate) struct M {
     pub(crate) spinning: Cell<bool>,            // see the module documentation
     pub(crate) budget: Cell<u32>,               // the thread: operations left before a yield
     rand: Cell<u32>,                            // the thread
-    ready: UnsafeCell<ReadyList>,               // the thread, on g0
+    batch: UnsafeCell<Batch>,                   // the thread, on g0
     pub(crate) note: Note,                      // wakes the idle M
     clock: OnceLock<ThreadClock>,               // set once by the thread; sysmon reads
 }
@@ -66,7 +73,7 @@ impl M {
             spinning: Cell::new(false),
             budget: Cell::new(0),
             rand: Cell::new(id.wrapping_mul(0x9e37_79b9) | 1),
-            ready: UnsafeCell::new(ReadyList::new()),
+            batch: UnsafeCell::new(Batch { ready: ReadyList::new(), list: GQueue::with_capacity(256) }),
             note: Note::new(),
             clock: OnceLock::new(),
         }))
@@ -94,12 +101,12 @@ impl M {
         x
     }
 
-    /// Lends the M's list of waiters, empty. Only on g0, and not nested.
-    pub(crate) fn with_ready<R>(&self, f: impl FnOnce(&mut ReadyList) -> R) -> R {
+    /// Lends the M's batch, empty. Only on g0, and not nested.
+    pub(crate) fn with_batch<R>(&self, f: impl FnOnce(&mut Batch) -> R) -> R {
         // SAFETY: one thread, one borrow at a time: callers are on g0 and no callback of theirs comes back here.
-        let ready = unsafe { &mut *self.ready.get() };
-        debug_assert!(ready.is_empty());
-        f(ready)
+        let batch = unsafe { &mut *self.batch.get() };
+        debug_assert!(batch.ready.is_empty() && batch.list.is_empty());
+        f(batch)
     }
 }
 

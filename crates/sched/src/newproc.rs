@@ -12,6 +12,7 @@ use gopark_sys::stack::StackError;
 
 use crate::g::{G, GStatus};
 use crate::m::{M, getm};
+use crate::p::PStatus;
 use crate::sched::SCHED;
 
 /// Why no goroutine could be started.
@@ -111,6 +112,11 @@ unsafe fn newproc1<F: FnOnce() + Send>(f: F, start: &'static Location<'static>) 
     }
     gp.casgstatus(GStatus::Dead, GStatus::Runnable);
     crate::park::ready(gp);
+    if pp.is_some_and(|pp| pp.is(PStatus::Stuck)) {
+        // A loop that does nothing but start goroutines was taken for a hog: its time slice is over, and this is
+        // where Go would preempt it. Otherwise each goroutine it starts would have to wake a thread of its own.
+        crate::yield_now();
+    }
     Ok(())
 }
 
@@ -143,7 +149,7 @@ fn gfget_slow(mp: Option<&'static M>) -> Result<&'static G, SpawnError> {
         if let Some(gp) = pp.gfget() {
             return Ok(gp);
         }
-    } else if let Some(gp) = s.gfree.pop_front() {
+    } else if let Some(gp) = s.gfree.pop() {
         return Ok(gp);
     }
     drop(s);
@@ -160,11 +166,11 @@ fn gfget_slow(mp: Option<&'static M>) -> Result<&'static G, SpawnError> {
 pub(crate) fn gfput(mp: &'static M, gp: &'static G) {
     match mp.p.get() {
         Some(pp) => pp.gfput(gp),
-        None => SCHED.lock().gfree.push_front(gp),
+        None => SCHED.lock().gfree.push(gp),
     }
 }
 
 #[cold]
 fn gfput_anywhere(gp: &'static G) {
-    SCHED.lock().gfree.push_front(gp);
+    SCHED.lock().gfree.push(gp);
 }

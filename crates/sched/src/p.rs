@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 use gopark_poll::Timers;
 
 use crate::g::G;
-use crate::gqueue::GQueue;
+use crate::gqueue::{GList, GQueue};
 use crate::m::M;
 use crate::runq::{CAPACITY, RunQueue};
 use crate::sched::SCHED;
@@ -68,7 +68,7 @@ pub(crate) struct P {
     runnext: AtomicPtr<G>,
     pub(crate) runq: RunQueue<G>, // see runq
     pub(crate) timers: Timers,    // own lock
-    gfree: UnsafeCell<GQueue>,    // owner
+    gfree: UnsafeCell<GList>,     // owner
     ngfree: AtomicU32,            // length of gfree: the owner writes, anybody reads
     goid_next: Cell<u64>,         // owner
     goid_end: Cell<u64>,          // owner
@@ -91,7 +91,7 @@ impl P {
             runnext: AtomicPtr::new(std::ptr::null_mut()),
             runq: RunQueue::new(),
             timers: Timers::new(),
-            gfree: UnsafeCell::new(GQueue::new()),
+            gfree: UnsafeCell::new(GList::with_capacity(GFREE_MAX)),
             ngfree: AtomicU32::new(0),
             goid_next: Cell::new(0),
             goid_end: Cell::new(0),
@@ -185,16 +185,12 @@ impl P {
     fn runqputslow(&self, gp: &'static G) {
         let mut half = [std::ptr::null_mut(); CAPACITY / 2];
         let n = self.runq.take_half(&mut half);
-        let mut batch = GQueue::new();
-        for &old in &half[..n] {
-            // SAFETY: run queues hold goroutines only, and these are now ours.
-            batch.push_back(unsafe { G::from_ptr(old) });
-        }
         if n == 0 && self.runq.push_back(gp.as_ptr()) {
             return; // a thief made room
         }
-        batch.push_back(gp);
-        SCHED.globrunqputbatch(&mut batch);
+        // SAFETY: run queues hold goroutines only, and these are now ours.
+        let older = half[..n].iter().map(|&old| unsafe { G::from_ptr(old) });
+        SCHED.globrunqputbatch(older.chain([gp]));
     }
 
     /// Takes the next goroutine to run: `runnext`, else the head of the queue. Owner only.
@@ -248,7 +244,7 @@ impl P {
     }
 
     /// The whole cache of dead goroutines, for a P that retires. Owner only.
-    pub(crate) fn gfpurge(&self, into: &mut GQueue) {
+    pub(crate) fn gfpurge(&self, into: &mut GList) {
         // SAFETY: the owner has exclusive access.
         into.append(unsafe { &mut *self.gfree.get() });
         self.ngfree.store(0, Ordering::Relaxed);
@@ -270,20 +266,19 @@ impl P {
     pub(crate) fn gfget(&self) -> Option<&'static G> {
         // SAFETY: the owner has exclusive access.
         let gfree = unsafe { &mut *self.gfree.get() };
-        let gp = gfree.pop_front()?;
+        let gp = gfree.pop()?;
+        if let Some(next) = gfree.last() {
+            next.prefetch_entry();
+        }
         self.ngfree.store(gfree.len() as u32, Ordering::Relaxed);
         Some(gp)
     }
 
     /// Fills the empty cache from the global one. Owner only.
-    pub(crate) fn gfrefill(&self, from: &mut GQueue) {
+    pub(crate) fn gfrefill(&self, from: &mut GList) {
         // SAFETY: the owner has exclusive access.
         let gfree = unsafe { &mut *self.gfree.get() };
-        while gfree.len() < GFREE_MAX / 2
-            && let Some(gp) = from.pop_front()
-        {
-            gfree.push_back(gp);
-        }
+        gfree.extend(from.drain(from.len().saturating_sub(GFREE_MAX / 2)..));
         self.ngfree.store(gfree.len() as u32, Ordering::Relaxed);
     }
 
@@ -292,7 +287,7 @@ impl P {
     pub(crate) fn gfput(&self, gp: &'static G) {
         // SAFETY: the owner has exclusive access.
         let gfree = unsafe { &mut *self.gfree.get() };
-        gfree.push_front(gp);
+        gfree.push(gp);
         if gfree.len() >= GFREE_MAX {
             self.gfspill(GFREE_MAX / 2);
         }
@@ -304,19 +299,11 @@ impl P {
     pub(crate) fn gfspill(&self, keep: usize) {
         // SAFETY: the owner has exclusive access.
         let gfree = unsafe { &mut *self.gfree.get() };
-        let mut hot = GQueue::new();
-        while hot.len() < keep
-            && let Some(gp) = gfree.pop_front()
-        {
-            hot.push_back(gp);
-        }
-        std::mem::swap(gfree, &mut hot);
+        // What was used last is the warmest and is taken first, here and from the global cache: a crowd of the past
+        // must not make every new goroutine start on a cold stack.
+        let cold = gfree.len().saturating_sub(keep);
+        SCHED.lock().gfree.extend(gfree.drain(..cold));
         self.ngfree.store(gfree.len() as u32, Ordering::Relaxed);
-        // To the front: what was used last is the warmest, also among those that wait in the global cache. At its
-        // back a crowd of the past would make every new goroutine start on a cold stack.
-        let mut s = SCHED.lock();
-        hot.append(&mut s.gfree);
-        std::mem::swap(&mut s.gfree, &mut hot);
     }
 
     pub(crate) fn ngfree(&self) -> usize {

@@ -123,6 +123,12 @@ pub(crate) fn accept(w: Waiter) -> Option<&'static G> {
 
 /// Collects the goroutines of a list of waiters; threads among them are woken.
 pub(crate) fn accept_all(ready: &mut ReadyList, into: &mut GQueue) {
+    // The headers of a batch are in as many places of the memory: ask for all before the first is touched.
+    for w in ready.as_slice() {
+        if let Some(p) = w.as_ptr() {
+            gopark_sys::context::prefetch(p.as_ptr().cast_const().cast());
+        }
+    }
     for w in ready.drain() {
         if let Some(gp) = accept(w) {
             into.push_back(gp);

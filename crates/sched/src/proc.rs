@@ -23,7 +23,7 @@ use gopark_sys::context::Switch;
 use crate::compensate;
 use crate::g::{G, GStatus, Request};
 use crate::gqueue::GQueue;
-use crate::m::{M, acquirep, pidleget, pidleput, releasep, stopm};
+use crate::m::{Batch, M, acquirep, pidleget, pidleput, releasep, stopm};
 use crate::p::{P, PStatus};
 use crate::park::accept_all;
 use crate::sched::{SCHED, Synced};
@@ -33,6 +33,9 @@ use crate::wakep::{injectglist, resetspinning, wake_net_poller, wakep};
 /// Every so many ticks the global queue is looked at first, so that two goroutines that ready each other cannot
 /// starve it. Go: schedule's 61, a prime, to keep out of step with patterns in programs.
 const GLOBAL_TICKS: u32 = 61;
+
+/// How far ahead of its turn a goroutine is brought into the cache: far enough for short turns of some 50 ns.
+const PREFETCH_AHEAD: u32 = 4;
 
 /// The most goroutines one trip to the global queue takes. Go: half of the local queue.
 const GLOBAL_BATCH: usize = 128;
@@ -97,12 +100,15 @@ fn execute(mp: &'static M, gp: &'static G) {
     }
 }
 
-/// A goroutine that yields goes behind the others of its P. Go sends it to the global queue, whose lock every yield
-/// would take; the local tail, with the global queue looked at every 61 ticks, is as fair to the waiting ones.
+/// A goroutine that yields goes behind the others: of its P, or of all when the global queue is not empty.
+///
+/// Go always sends it to the global queue, whose lock every yield would take. Always the local queue would be wrong:
+/// a few goroutines that yield in a loop keep it from ever being empty, and what waits in the global queue would get
+/// one turn in 61 (measured: 1 µs a goroutine instead of 30 ns).
 fn requeue(mp: &'static M, gp: &'static G) {
     match mp.p.get() {
-        Some(pp) => pp.runqput(gp),
-        None => SCHED.globrunqput(gp),
+        Some(pp) if SCHED.runqsize() == 0 => pp.runqput(gp),
+        _ => SCHED.globrunqput(gp),
     }
     wakep();
 }
@@ -171,14 +177,13 @@ fn run_timers(mp: &'static M, pp: &'static P) {
 
 #[inline(never)]
 fn run_due(mp: &'static M, pp: &'static P, now: i64) {
-    let mut list = GQueue::new();
-    mp.with_ready(|ready| {
+    mp.with_batch(|Batch { ready, list }| {
         pp.timers.check(now, ready);
-        accept_all(ready, &mut list);
+        accept_all(ready, list);
         SCHED.timers.check(now, ready);
-        accept_all(ready, &mut list);
+        accept_all(ready, list);
+        queue_here(pp, list);
     });
-    queue_here(pp, &mut list);
 }
 
 /// Queues goroutines on the P of the caller, who is about to look for work, and wakes an M if that leaves some over.
@@ -210,23 +215,24 @@ fn poll_busy(mp: &'static M, pp: &'static P) {
     if !gopark_poll::netpoll_any_open() {
         return pp.polled();
     }
-    let mut list = GQueue::new();
-    mp.with_ready(|ready| {
+    mp.with_batch(|Batch { ready, list }| {
         if netpoll_quick(ready) {
-            accept_all(ready, &mut list);
+            accept_all(ready, list);
+            injectglist(Some(pp), list);
         }
     });
-    injectglist(Some(pp), &mut list);
     pp.polled();
 }
 
-/// Brings the header of the goroutine after this one into the cache.
+/// Brings what a coming switch will touch into the cache while this goroutine runs: the header and the top of the
+/// stack, which lies below it, of the one `PREFETCH_AHEAD` places further on.
 ///
-/// With a thousand active connections each switch misses on it; measured at 1,000 connections.
+/// With a thousand active connections each switch misses on both otherwise.
 #[inline]
 fn prefetch_next(pp: &P) {
-    if let Some(gp) = pp.runq.peek() {
-        gopark_sys::context::prefetch(gp.cast_const().cast());
+    if let Some(gp) = pp.runq.peek(PREFETCH_AHEAD) {
+        // SAFETY: run queues hold goroutines only; one that a thief takes at this moment is still one.
+        unsafe { G::from_ptr(gp) }.prefetch();
     }
 }
 
@@ -235,14 +241,13 @@ fn poll_net_nonblocking(mp: &'static M, pp: &'static P) -> Option<&'static G> {
     if !gopark_poll::netpoll_any_open() {
         return None;
     }
-    mp.with_ready(|ready| {
+    mp.with_batch(|Batch { ready, list }| {
         if !netpoll_quick(ready) {
             return None;
         }
-        let mut list = GQueue::new();
-        accept_all(ready, &mut list);
+        accept_all(ready, list);
         let first = list.pop_front();
-        injectglist(Some(pp), &mut list);
+        injectglist(Some(pp), list);
         pp.polled();
         first
     })
@@ -327,7 +332,7 @@ fn retake_p(mp: &'static M, s: &mut Synced, spinning: bool) -> bool {
 /// Sleeps in the poller until the network, a timer or a wake-up gives a reason to go on; without a P. Returns at
 /// once if another M is there already.
 fn poll_net_blocking(mp: &'static M) -> Option<&'static G> {
-    mp.with_ready(|ready| {
+    mp.with_batch(|Batch { ready, list }| {
         if !netpoll_block(earliest_timer, ready) {
             // The poller must not sleep past a timer that we know of and it may not.
             let when = earliest_timer();
@@ -336,14 +341,13 @@ fn poll_net_blocking(mp: &'static M) -> Option<&'static G> {
             }
             return None;
         }
-        let mut list = GQueue::new();
-        accept_all(ready, &mut list);
+        accept_all(ready, list);
         if !retake_p(mp, &mut SCHED.lock(), false) {
-            injectglist(None, &mut list);
+            injectglist(None, list);
             return None;
         }
         let first = list.pop_front();
-        injectglist(mp.p.get(), &mut list);
+        injectglist(mp.p.get(), list);
         if let Some(pp) = mp.p.get() {
             pp.polled();
         }

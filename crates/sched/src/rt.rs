@@ -149,7 +149,7 @@ impl Builder {
         gopark_poll::install(&SchedRuntime, backend).map_err(|_| already())?;
         crate::overflow::install();
         gopark_sys::thread::spawn("gopark-sysmon".into(), crate::sysmon::sysmon)?;
-        Ok(Runtime { private: () })
+        Ok(Runtime(()))
     }
 }
 
@@ -169,9 +169,7 @@ fn default_procs() -> io::Result<usize> {
 
 /// A started runtime. Dropping it does not stop anything.
 #[derive(Debug)]
-pub struct Runtime {
-    private: (),
-}
+pub struct Runtime(());
 
 impl Runtime {
     /// Starts the runtime with the default settings. Once per process, at the beginning of `main`.

@@ -13,7 +13,7 @@ use gopark_sys::stack::StackPool;
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::g::G;
-use crate::gqueue::GQueue;
+use crate::gqueue::{GList, GQueue};
 use crate::m::M;
 use crate::p::{P, PStatus};
 use crate::rt::Config;
@@ -61,7 +61,7 @@ pub(crate) struct Synced {
     /// The global run queue.
     pub(crate) runq: GQueue,
     /// Dead goroutines beyond what the Ps cache, most recently used last.
-    pub(crate) gfree: GQueue,
+    pub(crate) gfree: GList,
     /// Idle Ms, the most recently used last.
     pub(crate) midle: Vec<&'static M>,
     /// How many Ms there are (started, or about to be).
@@ -85,7 +85,7 @@ impl Sched {
         Sched {
             lock: Mutex::new(Synced {
                 runq: GQueue::new(),
-                gfree: GQueue::new(),
+                gfree: GList::new(),
                 midle: Vec::new(),
                 mcount: 0,
                 pidle: Vec::new(),
@@ -205,13 +205,17 @@ impl Sched {
     }
 
     /// Moves a batch to the tail of the global queue.
-    pub(crate) fn globrunqputbatch(&self, batch: &mut GQueue) {
+    pub(crate) fn globrunqputbatch(&self, batch: impl IntoIterator<Item = &'static G>) {
         let mut s = self.lock();
         self.globrunqputbatch_locked(&mut s, batch);
     }
 
-    pub(crate) fn globrunqputbatch_locked(&self, s: &mut Synced, batch: &mut GQueue) {
-        s.runq.append(batch);
+    pub(crate) fn globrunqputbatch_locked(
+        &self,
+        s: &mut Synced,
+        batch: impl IntoIterator<Item = &'static G>,
+    ) {
+        s.runq.extend(batch);
         self.runqsize.store(s.runq.len(), Ordering::Relaxed);
     }
 

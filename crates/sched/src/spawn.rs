@@ -47,7 +47,8 @@ impl<T, E: Display> GoResult for Result<T, E> {
 ///
 /// The cheapest way to start one. An `Err` that `f` returns is logged through `tracing` at level warn; a panic is
 /// reported by the panic hook and ends this goroutine alone. The goroutine begins when the scheduler gets to it,
-/// usually as soon as the caller parks. May be called from any thread.
+/// usually as soon as the caller parks. May be called from any thread. A caller that has used up its time slice yields:
+/// see the contract of [`crate::Runtime::start`].
 ///
 /// # Panics
 /// If the runtime is not started, is shutting down, or no stack can be had, as `std::thread::spawn` does; use

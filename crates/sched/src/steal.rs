@@ -1,8 +1,7 @@
 //! Stealing: from all Ps, in random order. Go: runtime/proc.go stealWork.
 
 use crate::g::G;
-use crate::gqueue::GQueue;
-use crate::m::M;
+use crate::m::{Batch, M};
 use crate::p::{P, PStatus};
 use crate::park::accept_all;
 use crate::sched::SCHED;
@@ -120,12 +119,11 @@ fn run_timers_of(mp: &'static M, pp: &'static P, victim: &'static P) -> bool {
     if when > now {
         return false;
     }
-    let mut list = GQueue::new();
-    mp.with_ready(|ready| {
+    mp.with_batch(|Batch { ready, list }| {
         victim.timers.check(now, ready);
-        accept_all(ready, &mut list);
+        accept_all(ready, list);
+        crate::proc::queue_here(pp, list);
     });
-    crate::proc::queue_here(pp, &mut list);
     true
 }
 

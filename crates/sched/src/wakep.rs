@@ -55,19 +55,13 @@ pub(crate) fn injectglist(pp: Option<&'static P>, list: &mut GQueue) {
     }
     let Some(pp) = pp else {
         let n = list.len();
-        SCHED.globrunqputbatch(list);
+        SCHED.globrunqputbatch(list.drain(..));
         start_idle(n);
         return;
     };
-    let mut global = GQueue::new();
-    while global.len() < SCHED.wake.npidle() as usize
-        && let Some(gp) = list.pop_front()
-    {
-        global.push_back(gp);
-    }
-    let n = global.len();
+    let n = (SCHED.wake.npidle() as usize).min(list.len());
     if n > 0 {
-        SCHED.globrunqputbatch(&mut global);
+        SCHED.globrunqputbatch(list.drain(..n));
         start_idle(n);
     }
     while let Some(gp) = list.pop_front() {

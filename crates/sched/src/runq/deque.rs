@@ -64,7 +64,7 @@ impl<T> RunQueue<T> {
     }
 
     #[inline]
-    pub(crate) fn peek(&self) -> Option<*mut T> {
+    pub(crate) fn peek(&self, _nth: u32) -> Option<*mut T> {
         None
     }
 

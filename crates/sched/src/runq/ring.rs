@@ -103,11 +103,12 @@ impl<T> RunQueue<T> {
         }
     }
 
-    /// The element that `pop_front` would take, for prefetching; never to be followed as owned. Owner only.
+    /// The `nth` element from the head, for prefetching: a thief may own it by now. Owner only.
     #[inline]
-    pub(crate) fn peek(&self) -> Option<*mut T> {
+    pub(crate) fn peek(&self, nth: u32) -> Option<*mut T> {
         let h = self.head.load(Ordering::Relaxed);
-        (h != self.tail.load(Ordering::Relaxed)).then(|| self.slot(h).load(Ordering::Relaxed))
+        let len = self.tail.load(Ordering::Relaxed).wrapping_sub(h);
+        (nth < len).then(|| self.slot(h.wrapping_add(nth)).load(Ordering::Relaxed))
     }
 
     /// Moves half of this queue, rounded up, into `dest` (the caller's own queue) and returns one of them to run
