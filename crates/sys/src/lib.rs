@@ -46,6 +46,8 @@ compile_error!("gopark needs a 64-bit system: neither a poll token nor the room 
 
 #[doc(hidden)]
 pub mod alloc_count;
+#[cfg(target_os = "linux")]
+mod cgroup;
 pub mod context;
 pub mod errno;
 #[doc(hidden)]

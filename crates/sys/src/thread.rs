@@ -49,13 +49,7 @@ pub use imp::ThreadClock;
 ///
 /// Go: runtime/cgroup_linux.go, adjustCgroupGOMAXPROCS (since 1.25).
 pub fn available_procs() -> usize {
-    // std's own answer is for systems where we cannot ask: it rounds quotas down, and Go up.
-    let std = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let cpus = imp::affinity().unwrap_or_else(std);
-    match imp::cgroup_quota() {
-        Some(quota) => cpus.min((quota.ceil() as usize).max(2)),
-        None => cpus,
-    }
+    imp::available_procs()
 }
 
 #[cfg(target_os = "linux")]
@@ -65,6 +59,7 @@ mod imp {
     use std::sync::OnceLock;
 
     use super::RunState;
+    use crate::cgroup;
 
     /// The CPU clock and state of one thread, readable from any other.
     #[derive(Debug)]
@@ -123,6 +118,12 @@ mod imp {
         }
     }
 
+    pub(super) fn available_procs() -> usize {
+        // std's own answer is for where we cannot ask: it rounds quotas down, and Go up.
+        let std = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        cgroup::procs(affinity().unwrap_or_else(std), cgroup::cpu_quota())
+    }
+
     /// Processors in the affinity mask: sched_getaffinity(2).
     pub(super) fn affinity() -> Option<usize> {
         // 8,192 bits, the most that Linux can be built for: it refuses a mask shorter than its own number of
@@ -132,59 +133,13 @@ mod imp {
         let rc = unsafe { libc::sched_getaffinity(0, size_of_val(&mask), mask.as_mut_ptr().cast()) };
         (rc == 0).then(|| mask.iter().map(|word| word.count_ones() as usize).sum())
     }
-
-    /// The CPU quota of this process's cgroup and its parents, in processors: cgroups(7), version 2 or 1.
-    pub(super) fn cgroup_quota() -> Option<f64> {
-        let groups = std::fs::read_to_string("/proc/self/cgroup").ok()?;
-        quota_of(&groups, "/sys/fs/cgroup")
-    }
-
-    /// The smallest quota among the groups listed (as in /proc/self/cgroup) and their parents, below `mount`.
-    ///
-    /// Parents count, other than in Go: the tightest limit is the one that holds. A group that cannot be found, as in a
-    /// container whose files show its own group as the root, leaves the parents that can.
-    pub(super) fn quota_of(groups: &str, mount: &str) -> Option<f64> {
-        let mut smallest: Option<f64> = None;
-        for line in groups.lines() {
-            let mut fields = line.splitn(3, ':').skip(1);
-            let (Some(controllers), Some(path)) = (fields.next(), fields.next()) else { continue };
-            let v2 = controllers.is_empty();
-            if !v2 && !controllers.split(',').any(|c| c == "cpu") {
-                continue;
-            }
-            let root = if v2 { mount.to_owned() } else { format!("{mount}/cpu") };
-            let mut dir = std::path::PathBuf::from(format!("{root}{path}"));
-            while dir.starts_with(&root) {
-                if let Some(quota) = if v2 { quota_v2(&dir) } else { quota_v1(&dir) } {
-                    smallest = Some(smallest.map_or(quota, |s| s.min(quota)));
-                }
-                if !dir.pop() {
-                    break;
-                }
-            }
-        }
-        smallest
-    }
-
-    fn quota_v2(dir: &std::path::Path) -> Option<f64> {
-        let text = std::fs::read_to_string(dir.join("cpu.max")).ok()?;
-        let mut fields = text.split_whitespace();
-        let (quota, period) = (fields.next()?.parse::<f64>().ok()?, fields.next()?.parse::<f64>().ok()?);
-        (period > 0.0).then_some(quota / period)
-    }
-
-    fn quota_v1(dir: &std::path::Path) -> Option<f64> {
-        let number = |name: &str| std::fs::read_to_string(dir.join(name)).ok()?.trim().parse::<f64>().ok();
-        let (quota, period) = (number("cpu.cfs_quota_us")?, number("cpu.cfs_period_us")?);
-        (quota > 0.0 && period > 0.0).then_some(quota / period)
-    }
 }
 
 #[cfg(not(target_os = "linux"))]
 mod imp {
     use super::RunState;
 
-    /// The CPU clock and state of one thread; here it knows neither, and sysmon compensates by time alone.
+    /// The CPU clock and state of one thread; here it knows neither, and who asks has time alone to go by.
     #[derive(Debug)]
     pub struct ThreadClock(());
 
@@ -206,12 +161,8 @@ mod imp {
         }
     }
 
-    pub(super) fn affinity() -> Option<usize> {
-        None
-    }
-
-    pub(super) fn cgroup_quota() -> Option<f64> {
-        None
+    pub(super) fn available_procs() -> usize {
+        std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
     }
 }
 
