@@ -1,6 +1,7 @@
 //! What all connections and listeners have in common. Go: `net.Conn`, `net.Listener`.
 
 use std::any::Any;
+use std::fmt;
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 use std::time::Instant;
@@ -9,8 +10,8 @@ use crate::{Addr, Incoming};
 
 /// A stream connection.
 ///
-/// All of it by `&self`: one goroutine may read while another writes, and a third closes. Reads queue behind each other,
-/// and so do writes. Share a connection with `Arc`, or borrow it in a [`scope`](crate::scope).
+/// All of it by `&self`: one goroutine may read while another writes, and a third closes. Reads queue behind
+/// each other, and so do writes. Share a connection with `Arc`, or borrow it in a [`scope`](crate::scope).
 ///
 /// `&dyn Conn` and `Box<dyn Conn>` are `std::io::Read` and `std::io::Write`, so everything that takes those takes a
 /// connection: `std::io::copy(&mut &*a, &mut &*b)`.
@@ -20,9 +21,10 @@ use crate::{Addr, Incoming};
 /// 1. `read` returns `Ok(0)` at the end of the stream, and for an empty buffer; it waits for at least a byte.
 /// 2. `write` takes at least a byte of a non-empty buffer; it returns an error only if it took none.
 /// 3. `write_all` must not let another writer in between; override it if `write` alone cannot ensure that.
-/// 4. `close` makes calls in progress, and later ones, fail with an error for which [`is_closed`](crate::is_closed) holds.
-/// 5. A deadline in the past makes calls in progress fail with `TimedOut`; a later one, or none, makes the connection
-///    work again. A read deadline does not touch writes, nor the other way round.
+/// 4. `close` makes calls in progress, and later ones, fail with an error for which
+///    [`is_closed`](crate::is_closed) holds.
+/// 5. A deadline in the past makes calls in progress fail with `TimedOut`; a later one, or none, makes the
+///    connection work again. A read deadline does not touch writes, nor the other way round.
 ///
 /// # Examples
 ///
@@ -57,7 +59,8 @@ pub trait Conn: Any + Send + Sync {
     ///
     /// # Errors
     ///
-    /// As for `read`; part of `buf` may have been written, [`OpError::written`](crate::OpError::written) says how much.
+    /// As for `read`; part of `buf` may have been written, [`OpError::written`](crate::OpError::written) says
+    /// how much.
     fn write_all(&self, buf: &[u8]) -> io::Result<()>;
 
     /// Closes the connection. Calls in progress fail.
@@ -99,9 +102,10 @@ pub trait Conn: Any + Send + Sync {
 ///
 /// # Implementing it
 ///
-/// 1. `accept` waits for a connection. What is wrong with one connection must not end it; what is wrong with the machine
-///    (too many open files) is an error for which [`is_temporary`](crate::is_temporary) holds.
-/// 2. `close` makes calls in progress, and later ones, fail with an error for which [`is_closed`](crate::is_closed) holds.
+/// 1. `accept` waits for a connection. What is wrong with one connection must not end it; what is wrong with
+///    the machine (too many open files) is an error for which [`is_temporary`](crate::is_temporary) holds.
+/// 2. `close` makes calls in progress, and later ones, fail with an error for which
+///    [`is_closed`](crate::is_closed) holds.
 ///
 /// # Examples
 ///
@@ -173,7 +177,8 @@ impl dyn Listener {
         (self as &dyn Any).downcast_ref()
     }
 
-    /// The connections that arrive, one after the other; see [`TcpListener::incoming`](crate::TcpListener::incoming).
+    /// The connections that arrive, one after the other; see
+    /// [`TcpListener::incoming`](crate::TcpListener::incoming).
     ///
     /// # Examples
     ///
@@ -189,8 +194,24 @@ impl dyn Listener {
     }
 }
 
-/// Passes every method on to what a smart pointer points to. So `Box<dyn Conn>` is itself a connection, and with both
-/// this trait and `std::io::Read` in scope `conn.read(..)` needs no `mut`.
+/// The network and both addresses: `tcp:127.0.0.1:4000->127.0.0.1:80`.
+impl fmt::Debug for dyn Conn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let local = self.local_addr();
+        write!(f, "{}:{local}->{}", local.network(), self.remote_addr())
+    }
+}
+
+/// The network and the address: `tcp:127.0.0.1:80`.
+impl fmt::Debug for dyn Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let addr = self.addr();
+        write!(f, "{}:{addr}", addr.network())
+    }
+}
+
+/// Passes every method on to what a smart pointer points to. So `Box<dyn Conn>` is itself a connection, and
+/// with both this trait and `std::io::Read` in scope `conn.read(..)` needs no `mut`.
 macro_rules! forward {
     ($($pointer:ident),*) => {$(
         impl<C: Conn + ?Sized> Conn for $pointer<C> {

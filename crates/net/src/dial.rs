@@ -23,16 +23,16 @@ use race::{Canceler, Racer, race};
 
 /// Go's delay before the other family is tried (RFC 6555).
 const FALLBACK_DELAY: Duration = Duration::from_millis(300);
-/// The least time that one address gets of a deadline that is shared by several (Go's number): less would give every
-/// one of them too little.
+/// The least time that one address gets of a deadline that is shared by several (Go's number): less would
+/// give every one of them too little.
 const SANE_MINIMUM: Duration = Duration::from_secs(2);
 
 /// Connects to `address` on `network`.
 ///
-/// Networks are `tcp`, `tcp4` (IPv4 only) and `tcp6` (IPv6 only). The address is `host:port`: the host a name or an IP
-/// literal (IPv6 in square brackets, with a `%zone` if it needs one), the port a number or a service name. Without a host
-/// it is this machine. If the host has several addresses they are tried in order; if they are of both families and
-/// the network is `tcp`, the other family gets its try after 300 ms.
+/// Networks are `tcp`, `tcp4` (IPv4 only) and `tcp6` (IPv6 only). The address is `host:port`: the host a name
+/// or an IP literal (IPv6 in square brackets, with a `%zone` if it needs one), the port a number or a service
+/// name. Without a host it is this machine. If the host has several addresses they are tried in order; if
+/// they are of both families and the network is `tcp`, the other family gets its try after 300 ms.
 ///
 /// No time limit but the system's (about two minutes): see [`dial_timeout`] and [`Dialer`].
 ///
@@ -119,8 +119,8 @@ impl Dialer {
         }
     }
 
-    /// The longest that a dial may take, name resolution included. With several addresses each gets a share of what is
-    /// left, but at least two seconds. Zero has passed already.
+    /// The longest that a dial may take, name resolution included. With several addresses each gets a share
+    /// of what is left, but at least two seconds. Zero has passed already.
     ///
     /// # Examples
     ///
@@ -153,8 +153,8 @@ impl Dialer {
         self
     }
 
-    /// The local address to dial from. Port 0 is any. Only remote addresses of the same family are tried, unless it is
-    /// a wildcard.
+    /// The local address to dial from. Port 0 is any. Only remote addresses of the same family are tried,
+    /// unless it is a wildcard.
     ///
     /// # Examples
     ///
@@ -187,7 +187,8 @@ impl Dialer {
         self
     }
 
-    /// The silence after which keep-alive probes are sent (15 seconds unless set; zero means that too). `None`: no probes.
+    /// The silence after which keep-alive probes are sent (15 seconds unless set; zero means that too).
+    /// `None`: no probes.
     ///
     /// # Examples
     ///
@@ -221,9 +222,9 @@ impl Dialer {
         self
     }
 
-    /// Called for each socket after it is made and before it is bound or connected, with the network (`tcp4` or
-    /// `tcp6`), the remote address, and the socket. An error fails the attempt. With several addresses it may be called
-    /// several times, from several goroutines at once.
+    /// Called for each socket after it is made and before it is bound or connected, with the network (`tcp4`
+    /// or `tcp6`), the remote address, and the socket. An error fails the attempt. With several addresses it
+    /// may be called several times, from several goroutines at once.
     ///
     /// # Examples
     ///

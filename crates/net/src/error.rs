@@ -1,8 +1,9 @@
 //! The errors of this crate: `std::io::Error` outside, [`OpError`] with Go's text inside. Go: `net/net.go`.
 //!
-//! Every fallible call returns `std::io::Result`, so that `?` and `std::io`'s own adapters work, and the kind is the
-//! one std would have given. What std cannot say (which operation, on which connection, how many bytes were written) is
-//! in the `OpError` inside, which `io::Error::get_ref` finds; [`OpError::of`] is the short form.
+//! Every fallible call returns `std::io::Result`, so that `?` and `std::io`'s own adapters work, and the kind
+//! is the one std would have given. What std cannot say (which operation, on which connection, how many bytes
+//! were written) is in the `OpError` inside, which `io::Error::get_ref` finds; [`OpError::of`] is the short
+//! form.
 //!
 //! An enum and not a boxed error for the cause: a deadline that expires is part of normal operation, and a third
 //! allocation for each would be waste.
@@ -252,8 +253,8 @@ impl OpError {
             Cause::Dns(e) if e.is_timeout => io::ErrorKind::TimedOut,
             Cause::Dns(e) if e.is_not_found => io::ErrorKind::NotFound,
             Cause::Other(e) => e.downcast_ref::<io::Error>().map_or(io::ErrorKind::Other, io::Error::kind),
-            // std has no kind for "you closed it". Not `NotConnected`, which is the answer to a socket that never was;
-            // not `Interrupted`, which std's helpers retry for ever. `is_closed` tells.
+            // std has no kind for "you closed it". Not `NotConnected`, which is the answer to a socket that
+            // never was; not `Interrupted`, which std's helpers retry for ever. `is_closed` tells.
             Cause::Closed | Cause::Canceled | Cause::NotStarted | Cause::Dns(_) => io::ErrorKind::Other,
         }
     }

@@ -148,8 +148,8 @@ pub fn join_host_port(host: &str, port: &str) -> String {
     if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
-/// The end points that `addr` stands for: at least one. A host name is resolved, no later than `deadline`; a literal
-/// never touches the resolver.
+/// The end points that `addr` stands for: at least one. A host name is resolved, no later than `deadline`; a
+/// literal never touches the resolver.
 ///
 /// Go: net/ipsock.go Resolver.internetAddrList
 #[doc(alias = "internetAddrList")]
@@ -228,8 +228,8 @@ fn can_bind_mapped() -> std::io::Result<()> {
 
 /// The family of the socket for `laddr` and `raddr`.
 ///
-/// A name that ends in 4 or 6 decides. A listener on a wildcard takes both families if it can. Otherwise it is IPv4 if
-/// all that was given is.
+/// A name that ends in 4 or 6 decides. A listener on a wildcard takes both families if it can. Otherwise it
+/// is IPv4 if all that was given is.
 ///
 /// Go: net/ipsock_posix.go favoriteAddrFamily
 #[doc(alias = "favoriteAddrFamily")]
@@ -257,8 +257,8 @@ pub(crate) fn favorite_addr_family(
     if fits_v4(laddr) && fits_v4(raddr) { V4 } else { V6 }
 }
 
-/// `addr` in the form that a socket of `family` takes: without an IP it is the wildcard, and on an IPv6 socket an IPv4
-/// address is mapped (the IPv4 wildcard becomes `::`, which takes both).
+/// `addr` in the form that a socket of `family` takes: without an IP it is the wildcard, and on an IPv6
+/// socket an IPv4 address is mapped (the IPv4 wildcard becomes `::`, which takes both).
 ///
 /// Go: net/ipsock_posix.go ipToSockaddr
 #[doc(alias = "ipToSockaddr")]

@@ -27,10 +27,11 @@ const DEFAULT_COUNT: u32 = 9;
 pub struct KeepAliveConfig {
     /// Whether probes are sent at all.
     pub enable: bool,
-    /// The silence after which the first probe is sent, rounded up to seconds. `None` leaves the system's value alone,
-    /// zero means 15 seconds.
+    /// The silence after which the first probe is sent, rounded up to seconds. `None` leaves the system's
+    /// value alone, zero means 15 seconds.
     pub idle: Option<Duration>,
-    /// The time between probes, rounded up to seconds. `None` leaves the system's value alone, zero means 15 seconds.
+    /// The time between probes, rounded up to seconds. `None` leaves the system's value alone, zero means 15
+    /// seconds.
     pub interval: Option<Duration>,
     /// How many probes may stay unanswered. `None` leaves the system's value alone, zero means 9.
     pub count: Option<u32>,

@@ -1,7 +1,7 @@
 //! gopark-net: Go's `net` package on std's conventions.
 //!
-//! Calls look blocking, goroutines do the waiting, and no thread is held while they do. One goroutine for each connection,
-//! a straight line of code in each, `std::io::Read` and `Write` throughout.
+//! Calls look blocking, goroutines do the waiting, and no thread is held while they do. One goroutine for
+//! each connection, a straight line of code in each, `std::io::Read` and `Write` throughout.
 //!
 //! ```no_run
 //! use gopark_net::{Runtime, go, listen};
@@ -35,9 +35,9 @@
 //!
 //! # Inside
 //!
-//! This crate has no `unsafe` and no event loop: it makes sockets (`sock.rs`), chooses addresses (`ipsock.rs`,
-//! `lookup.rs`, `dial.rs`), and gives names to errors (`error.rs`, `fd.rs`). Waiting is done by `gopark-poll`, running by
-//! `gopark-sched`.
+//! This crate has no `unsafe` and no event loop: it makes sockets (`sock.rs`), chooses addresses
+//! (`ipsock.rs`, `lookup.rs`, `dial.rs`), and gives names to errors (`error.rs`, `fd.rs`). Waiting is done by
+//! `gopark-poll`, running by `gopark-sched`.
 
 #![forbid(unsafe_code)]
 

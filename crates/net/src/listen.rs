@@ -14,9 +14,10 @@ use crate::{KeepAliveConfig, Listener, TcpListener};
 
 /// Listens on `address` of `network`.
 ///
-/// Networks are `tcp`, `tcp4` (IPv4 only) and `tcp6` (IPv6 only). The address is `host:port`, see [`dial`](crate::dial).
-/// Without a host, or with a wildcard on `tcp`, it is all addresses of this machine, of both families if the system
-/// can. Without a port, or with port 0, the system chooses one: see [`Listener::addr`].
+/// Networks are `tcp`, `tcp4` (IPv4 only) and `tcp6` (IPv6 only). The address is `host:port`, see
+/// [`dial`](crate::dial). Without a host, or with a wildcard on `tcp`, it is all addresses of this machine,
+/// of both families if the system can. Without a port, or with port 0, the system chooses one: see
+/// [`Listener::addr`].
 ///
 /// May block if the host is a name.
 ///
@@ -80,8 +81,8 @@ impl ListenConfig {
         }
     }
 
-    /// The silence on an accepted connection after which keep-alive probes are sent (15 seconds unless set; zero means
-    /// that too). `None`: no probes.
+    /// The silence on an accepted connection after which keep-alive probes are sent (15 seconds unless set;
+    /// zero means that too). `None`: no probes.
     ///
     /// # Examples
     ///
@@ -114,8 +115,8 @@ impl ListenConfig {
         self
     }
 
-    /// How many connections may wait to be accepted. The system allows no more than `net.core.somaxconn`, which is also
-    /// the default.
+    /// How many connections may wait to be accepted. The system allows no more than `net.core.somaxconn`,
+    /// which is also the default.
     ///
     /// # Examples
     ///
@@ -146,8 +147,8 @@ impl ListenConfig {
         self
     }
 
-    /// Called after the socket is made and before it is bound, with the network (`tcp4` or `tcp6`), the local address,
-    /// and the socket. An error fails the call.
+    /// Called after the socket is made and before it is bound, with the network (`tcp4` or `tcp6`), the local
+    /// address, and the socket. An error fails the call.
     ///
     /// # Examples
     ///

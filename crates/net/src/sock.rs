@@ -53,7 +53,8 @@ impl NewSocket {
         Ok(NewSocket { socket, family })
     }
 
-    /// Runs the program's hook, if there is one. `addr` is the remote address to dial, or the local one to listen on.
+    /// Runs the program's hook, if there is one. `addr` is the remote address to dial, or the local one to
+    /// listen on.
     pub(crate) fn control(
         &self,
         control: Option<&Control>,

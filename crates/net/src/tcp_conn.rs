@@ -1,39 +1,44 @@
 //! `TcpConn`. Go: `net/tcpsock.go`, and the `conn` of `net/net.go`.
 //!
-//! * this file: making, reading, writing, closing, deadlines;
+//! * this file: connecting, reading, writing, closing;
+//! * `tcp_conn/deadline.rs`: deadlines and timeouts;
+//! * `tcp_conn/convert.rs`: to std and back, clones;
 //! * `tcp_conn/options.rs`: socket options and the descriptor;
 //! * `tcp_conn/impls.rs`: the traits of std and `Conn`.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{Shutdown, SocketAddr, ToSocketAddrs};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use gopark_poll::{FdKind, Partial};
+use gopark_poll::Partial;
 
+use crate::Dialer;
 use crate::error::{Cause, OpError};
 use crate::fd::NetFd;
-use crate::tcp_listener::resolve;
-use crate::{Dialer, OpError as Op};
+use crate::lookup::to_socket_addrs;
 
+mod convert;
+mod deadline;
 mod impls;
 mod options;
+
+use deadline::{Timeout, check_timeout};
 
 /// A TCP connection.
 ///
 /// Made by [`TcpConn::connect`], as in std; by [`dial`](crate::dial) or a [`Dialer`], as in Go; or accepted from a
 /// [`TcpListener`](crate::TcpListener). `TCP_NODELAY` and keep-alive are set. Dropping it closes it.
 ///
-/// Every call takes `&self`: one goroutine may read while another writes. The calls look blocking; a goroutine that waits
-/// holds no thread. They work on plain threads too, which then wait themselves.
+/// Every call takes `&self`: one goroutine may read while another writes. The calls look blocking; a
+/// goroutine that waits holds no thread. They work on plain threads too, which then wait themselves.
 ///
 /// Calls that wait may return on another thread: see the contract of [`Runtime::start`](crate::Runtime::start).
 ///
 /// # Differences from Go and std
 ///
 /// * [`write`](TcpConn::write) keeps std's contract (some bytes, an error only if there were none);
-///   [`write_all`](TcpConn::write_all) is Go's `Write`: all of it, with no other writer in between, and the count of what
-///   was written in the error.
+///   [`write_all`](TcpConn::write_all) is Go's `Write`: all of it, with no other writer in between, and the
+///   count of what was written in the error.
 /// * The end of the stream is `Ok(0)`, as in std.
 /// * A deadline that passes is `TimedOut`, never `WouldBlock`.
 ///
@@ -58,43 +63,6 @@ pub struct TcpConn {
     write_timeout: Timeout,
 }
 
-/// A time limit for each call, as std has it: nanoseconds, 0 for none. Not in Go. The deadline is moved before each call,
-/// which costs a clock and a comparison as long as it moves later.
-///
-/// | value | meaning | set by | cleared by |
-/// |---|---|---|---|
-/// | 0 | none; deadlines are the caller's own | initial | |
-/// | n | each call sets a deadline n ns ahead | `set_read_timeout`, `set_write_timeout` | those, and the deadline setters |
-///
-/// Relaxed: a call that overlaps with the setter may go by either.
-#[derive(Debug, Default)]
-struct Timeout(AtomicU64);
-
-impl Timeout {
-    fn set(&self, timeout: Option<Duration>) {
-        let nanos = timeout.map_or(0, |t| u64::try_from(t.as_nanos()).unwrap_or(u64::MAX));
-        self.0.store(nanos, Relaxed);
-    }
-
-    fn get(&self) -> Option<Duration> {
-        Some(self.0.load(Relaxed)).filter(|&nanos| nanos != 0).map(Duration::from_nanos)
-    }
-
-    /// The deadline of a call that begins now. `Some(None)`: the timeout is longer than the clock goes.
-    fn deadline(&self) -> Option<Option<Instant>> {
-        self.get().map(|timeout| Instant::now().checked_add(timeout))
-    }
-}
-
-/// A zero timeout is refused, as std does: it is more often a mistake than meant, and there is `try_read`.
-fn check_timeout(timeout: Option<Duration>) -> io::Result<()> {
-    if timeout == Some(Duration::ZERO) {
-        let text = "a timeout of zero would always have passed: use try_read, try_write or a deadline";
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
-    }
-    Ok(())
-}
-
 impl TcpConn {
     pub(crate) fn new(fd: NetFd) -> TcpConn {
         TcpConn { fd, read_timeout: Timeout::default(), write_timeout: Timeout::default() }
@@ -107,7 +75,8 @@ impl TcpConn {
     ///
     /// # Errors
     ///
-    /// The error of the first address (std: of the last; the first tells more); those of the name's resolution, bare.
+    /// The error of the first address (std: of the last; the first tells more); those of the name's
+    /// resolution, bare.
     ///
     /// # Examples
     ///
@@ -116,7 +85,7 @@ impl TcpConn {
     /// # std::io::Result::Ok(())
     /// ```
     pub fn connect<A: ToSocketAddrs>(addr: A) -> io::Result<TcpConn> {
-        let addrs: Vec<SocketAddr> = resolve(&addr, "dial")?.collect();
+        let addrs: Vec<SocketAddr> = to_socket_addrs(&addr, "dial")?.collect();
         Dialer::new().dial_resolved(&addrs)
     }
 
@@ -190,8 +159,8 @@ impl TcpConn {
     ///
     /// # Errors
     ///
-    /// A bare `WouldBlock` (nothing is allocated) if there is nothing to read or somebody else is reading; otherwise
-    /// as [`TcpConn::read`].
+    /// A bare `WouldBlock` (nothing is allocated) if there is nothing to read or somebody else is reading;
+    /// otherwise as [`TcpConn::read`].
     ///
     /// # Examples
     ///
@@ -209,7 +178,8 @@ impl TcpConn {
         self.fd.pfd.try_read(buf).map_err(|e| self.fd.wrap_try("read", "read", e))
     }
 
-    /// Looks at what [`TcpConn::read`] would give, without taking it; waits for at least a byte. `Ok(0)` is the end.
+    /// Looks at what [`TcpConn::read`] would give, without taking it; waits for at least a byte. `Ok(0)` is
+    /// the end.
     ///
     /// # Errors
     ///
@@ -382,8 +352,8 @@ impl TcpConn {
         self.fd.pfd.writable().map_err(|e| self.fd.wrap("write", "poll", e))
     }
 
-    /// Closes the connection: every call in progress, on whichever goroutine or thread, fails with the closed error. What
-    /// was written is still delivered. When this returns, the descriptor is free.
+    /// Closes the connection: every call in progress, on whichever goroutine or thread, fails with the closed
+    /// error. What was written is still delivered. When this returns, the descriptor is free.
     ///
     /// # Errors
     ///
@@ -463,259 +433,9 @@ impl TcpConn {
         self.shutdown(Shutdown::Write)
     }
 
-    /// The time after which reads and writes fail with `TimedOut`: those in progress too, and even if they would not have
-    /// to wait. `None`: never. It stays until it is set again; a later one, or none, makes the connection work again.
-    ///
-    /// Moving it later (an idle timeout) costs no more than an uncontended lock. Ends the timeouts set by
-    /// [`TcpConn::set_read_timeout`] and [`TcpConn::set_write_timeout`].
-    ///
-    /// # Errors
-    ///
-    /// The connection is closed.
-    ///
-    /// # Examples
-    ///
-    /// ```no_run
-    /// use std::time::{Duration, Instant};
-    ///
-    /// let conn = gopark_net::TcpConn::connect("127.0.0.1:7")?;
-    /// conn.set_deadline(Some(Instant::now() + Duration::from_secs(10)))?;
-    /// # std::io::Result::Ok(())
-    /// ```
-    ///
-    /// Go: net/net.go conn.SetDeadline
-    pub fn set_deadline(&self, t: Option<Instant>) -> io::Result<()> {
-        self.read_timeout.set(None);
-        self.write_timeout.set(None);
-        self.fd.pfd.set_deadline(t).map_err(|e| self.fd.local_error(e))
-    }
-
-    /// As [`TcpConn::set_deadline`], for reads only.
-    ///
-    /// # Errors
-    ///
-    /// The connection is closed.
-    ///
-    /// # Examples
-    ///
-    /// ```no_run
-    /// use std::time::{Duration, Instant};
-    ///
-    /// let conn = gopark_net::TcpConn::connect("127.0.0.1:7")?;
-    /// conn.set_read_deadline(Some(Instant::now() + Duration::from_secs(10)))?;
-    /// # std::io::Result::Ok(())
-    /// ```
-    ///
-    /// Go: net/net.go conn.SetReadDeadline
-    pub fn set_read_deadline(&self, t: Option<Instant>) -> io::Result<()> {
-        self.read_timeout.set(None);
-        self.fd.pfd.set_read_deadline(t).map_err(|e| self.fd.local_error(e))
-    }
-
-    /// As [`TcpConn::set_deadline`], for writes only.
-    ///
-    /// # Errors
-    ///
-    /// The connection is closed.
-    ///
-    /// # Examples
-    ///
-    /// ```no_run
-    /// use std::time::{Duration, Instant};
-    ///
-    /// let conn = gopark_net::TcpConn::connect("127.0.0.1:7")?;
-    /// conn.set_write_deadline(Some(Instant::now() + Duration::from_secs(10)))?;
-    /// # std::io::Result::Ok(())
-    /// ```
-    ///
-    /// Go: net/net.go conn.SetWriteDeadline
-    pub fn set_write_deadline(&self, t: Option<Instant>) -> io::Result<()> {
-        self.write_timeout.set(None);
-        self.fd.pfd.set_write_deadline(t).map_err(|e| self.fd.local_error(e))
-    }
-
-    /// How long each read may wait, from its beginning. `None`: for ever. Replaces the read deadline.
-    ///
-    /// Two reads at a time share one limit, that of the later one.
-    ///
-    /// # Errors
-    ///
-    /// `InvalidInput` if `timeout` is zero; the connection is closed.
-    ///
-    /// # Examples
-    ///
-    /// ```no_run
-    /// use std::time::Duration;
-    ///
-    /// let conn = gopark_net::TcpConn::connect("127.0.0.1:7")?;
-    /// conn.set_read_timeout(Some(Duration::from_secs(10)))?;
-    /// # std::io::Result::Ok(())
-    /// ```
-    pub fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-        check_timeout(timeout)?;
-        self.set_read_deadline(None)?;
-        self.read_timeout.set(timeout);
-        Ok(())
-    }
-
-    /// How long each write may wait, from its beginning; [`TcpConn::write_all`] counts as one. `None`: for ever. Replaces
-    /// the write deadline.
-    ///
-    /// # Errors
-    ///
-    /// As [`TcpConn::set_read_timeout`].
-    ///
-    /// # Examples
-    ///
-    /// ```no_run
-    /// use std::time::Duration;
-    ///
-    /// let conn = gopark_net::TcpConn::connect("127.0.0.1:7")?;
-    /// conn.set_write_timeout(Some(Duration::from_secs(10)))?;
-    /// # std::io::Result::Ok(())
-    /// ```
-    pub fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-        check_timeout(timeout)?;
-        self.set_write_deadline(None)?;
-        self.write_timeout.set(timeout);
-        Ok(())
-    }
-
-    /// The timeout set by [`TcpConn::set_read_timeout`].
-    ///
-    /// # Errors
-    ///
-    /// None; the result is std's.
-    ///
-    /// # Examples
-    ///
-    /// ```no_run
-    /// let conn = gopark_net::TcpConn::connect("127.0.0.1:7")?;
-    /// assert_eq!(conn.read_timeout()?, None);
-    /// # std::io::Result::Ok(())
-    /// ```
-    pub fn read_timeout(&self) -> io::Result<Option<Duration>> {
-        Ok(self.read_timeout.get())
-    }
-
-    /// The timeout set by [`TcpConn::set_write_timeout`].
-    ///
-    /// # Errors
-    ///
-    /// None; the result is std's.
-    ///
-    /// # Examples
-    ///
-    /// ```no_run
-    /// let conn = gopark_net::TcpConn::connect("127.0.0.1:7")?;
-    /// assert_eq!(conn.write_timeout()?, None);
-    /// # std::io::Result::Ok(())
-    /// ```
-    pub fn write_timeout(&self) -> io::Result<Option<Duration>> {
-        Ok(self.write_timeout.get())
-    }
-
-    #[inline]
-    fn begin_read(&self) -> io::Result<()> {
-        match self.read_timeout.deadline() {
-            None => Ok(()),
-            Some(deadline) => {
-                self.fd.pfd.set_read_deadline(deadline).map_err(|e| self.fd.wrap("read", "read", e))
-            }
-        }
-    }
-
-    #[inline]
-    fn begin_write(&self) -> io::Result<()> {
-        match self.write_timeout.deadline() {
-            None => Ok(()),
-            Some(deadline) => {
-                self.fd.pfd.set_write_deadline(deadline).map_err(|e| self.fd.wrap("write", "write", e))
-            }
-        }
-    }
-
     #[cold]
     fn partial_error(&self, op: &'static str, (written, e): Partial) -> io::Error {
         let syscall = if op == "writev" { "writev" } else { "write" };
-        Op { written, ..self.fd.op_error(op, Cause::from_poll(syscall, e)) }.into()
-    }
-
-    /// Takes over a connection of std, which becomes non-blocking. Its options are left alone.
-    ///
-    /// # Errors
-    ///
-    /// The runtime is not started; it is not connected; the system says so. Then `conn` is closed.
-    ///
-    /// # Examples
-    ///
-    /// ```no_run
-    /// let conn = std::net::TcpStream::connect("127.0.0.1:7")?;
-    /// let conn = gopark_net::TcpConn::from_std(conn)?;
-    /// # std::io::Result::Ok(())
-    /// ```
-    ///
-    /// Go: net/file.go FileConn
-    #[doc(alias = "FileConn")]
-    pub fn from_std(conn: std::net::TcpStream) -> io::Result<TcpConn> {
-        let failed = |cause| io::Error::from(OpError::new("file", "tcp", cause));
-        conn.set_nonblocking(true).map_err(|e| failed(Cause::from_io("fcntl", e)))?;
-        let raddr = conn.peer_addr().map_err(|e| failed(Cause::from_io("getpeername", e)))?;
-        let network = crate::ipsock::Network::Tcp;
-        let fd = NetFd::register(conn.into(), FdKind::TCP, network, Some(raddr.into())).map_err(failed)?;
-        Ok(TcpConn::new(fd))
-    }
-
-    /// Hands the connection over to std, in blocking mode. Clones of it are blocking then too, since they share the mode:
-    /// a read on one occupies a thread.
-    ///
-    /// # Errors
-    ///
-    /// The connection is closed.
-    ///
-    /// # Examples
-    ///
-    /// ```no_run
-    /// let conn = gopark_net::TcpConn::connect("127.0.0.1:7")?;
-    /// let conn: std::net::TcpStream = conn.into_std()?;
-    /// # std::io::Result::Ok(())
-    /// ```
-    ///
-    /// Go: net/net.go conn.File
-    pub fn into_std(self) -> io::Result<std::net::TcpStream> {
-        let closed = self.fd.op_error("file", Cause::Closed);
-        let fd = self.fd.pfd.into_owned().ok_or(closed)?;
-        let conn = std::net::TcpStream::from(fd);
-        conn.set_nonblocking(false)?;
-        Ok(conn)
-    }
-
-    /// Another handle for the same connection, as in std: what one reads the other does not see, and the connection ends
-    /// when both are closed. Each has deadlines, timeouts and locks of its own, so writers on different handles can
-    /// interleave. To share a connection between goroutines, an `Arc` is cheaper: no descriptor.
-    ///
-    /// # Errors
-    ///
-    /// The connection is closed, or no descriptor is free.
-    ///
-    /// # Examples
-    ///
-    /// ```no_run
-    /// let conn = gopark_net::TcpConn::connect("127.0.0.1:7")?;
-    /// let other = conn.try_clone()?;
-    /// # std::io::Result::Ok(())
-    /// ```
-    ///
-    /// Go: net/net.go conn.File
-    pub fn try_clone(&self) -> io::Result<TcpConn> {
-        let fd = self.fd.pfd.dup().map_err(|e| self.fd.wrap("file", "fcntl", e))?;
-        // Not the hint's kind: two descriptors that read from one socket take data from under each other, and then a
-        // short read proves nothing. `dup` has ended it for this one.
-        let fd = NetFd::register(fd, FdKind::STREAM, self.fd.network, self.fd.raddr)
-            .map_err(|cause| self.fd.op_error("file", cause))?;
-        let clone = TcpConn::new(fd);
-        clone.read_timeout.set(self.read_timeout.get());
-        clone.write_timeout.set(self.write_timeout.get());
-        Ok(clone)
+        OpError { written, ..self.fd.op_error(op, Cause::from_poll(syscall, e)) }.into()
     }
 }

@@ -11,13 +11,14 @@ use crate::addr::TcpAddr;
 use crate::error::{Cause, OpError};
 use crate::fd::NetFd;
 use crate::ipsock::Network;
+use crate::lookup::to_socket_addrs;
 use crate::sock::set_conn_options;
 use crate::{Addr, Conn, Incoming, KeepAliveConfig, ListenConfig, Listener, TcpConn};
 
 /// A socket that TCP connections are accepted from.
 ///
-/// Made by [`TcpListener::bind`], as in std; by [`listen`](crate::listen), as in Go; or by a [`ListenConfig`]. Dropping
-/// it closes it.
+/// Made by [`TcpListener::bind`], as in std; by [`listen`](crate::listen), as in Go; or by a
+/// [`ListenConfig`]. Dropping it closes it.
 ///
 /// # Examples
 ///
@@ -47,8 +48,8 @@ impl TcpListener {
 
     /// Listens on the first of `addr`'s addresses that works.
     ///
-    /// `SO_REUSEADDR` is set, and the queue is as long as the system allows. As in std, `0.0.0.0` is IPv4 only; `[::]`
-    /// takes both families.
+    /// `SO_REUSEADDR` is set, and the queue is as long as the system allows. As in std, `0.0.0.0` is IPv4
+    /// only; `[::]` takes both families.
     ///
     /// May block if `addr` is a name.
     ///
@@ -66,7 +67,7 @@ impl TcpListener {
     pub fn bind<A: ToSocketAddrs>(addr: A) -> io::Result<TcpListener> {
         let config = ListenConfig::new();
         let mut last = OpError::new("listen", "tcp", Cause::MissingAddress).into();
-        for addr in resolve(&addr, "listen")? {
+        for addr in to_socket_addrs(&addr, "listen")? {
             match config.listen_resolved(addr) {
                 Ok(ln) => return Ok(ln),
                 Err(e) => last = e,
@@ -77,8 +78,8 @@ impl TcpListener {
 
     /// Waits for a connection.
     ///
-    /// A connection that was gone before it could be accepted is passed over. The connection has `TCP_NODELAY` set, and
-    /// keep-alive as configured.
+    /// A connection that was gone before it could be accepted is passed over. The connection has
+    /// `TCP_NODELAY` set, and keep-alive as configured.
     ///
     /// May block: see the contract of [`Runtime::start`](crate::Runtime::start).
     ///
@@ -101,17 +102,16 @@ impl TcpListener {
         let (fd, peer) = self.fd.pfd.accept().map_err(|e| self.fd.wrap("accept", "accept4", e))?;
         set_conn_options(&fd, &self.keep_alive);
         let peer = TcpAddr::from(peer);
-        match NetFd::register(fd, FdKind::TCP, self.fd.network, Some(peer)) {
-            Ok(fd) => Ok((TcpConn::new(fd), peer.std())),
-            Err(cause) => Err(self.fd.op_error("accept", cause).into()),
-        }
+        let fd = NetFd::register(fd, FdKind::TCP, self.fd.network, Some(peer))
+            .map_err(|cause| self.fd.op_error("accept", cause))?;
+        Ok((TcpConn::new(fd), peer.std()))
     }
 
     /// The connections that arrive, one after the other.
     ///
-    /// When no descriptor is free it waits, 5 ms and then twice as long each time up to a second, and tries again as
-    /// soon as this process closes a connection; no connection is lost and no processor is burnt. All other errors
-    /// are handed out. After that of a closed listener the iterator ends.
+    /// When no descriptor is free it waits, 5 ms and then twice as long each time up to a second, and tries
+    /// again as soon as this process closes a connection; no connection is lost and no processor is burnt.
+    /// All other errors are handed out. After that of a closed listener the iterator ends.
     ///
     /// # Examples
     ///
@@ -161,8 +161,8 @@ impl TcpListener {
         self.fd.laddr.into()
     }
 
-    /// Closes the listener: every `accept` in progress fails with the closed error. When this returns the port is free
-    /// again.
+    /// Closes the listener: every `accept` in progress fails with the closed error. When this returns the
+    /// port is free again.
     ///
     /// # Errors
     ///
@@ -182,8 +182,8 @@ impl TcpListener {
         self.fd.close()
     }
 
-    /// The time after which `accept` fails with `TimedOut`, also one in progress and even with a connection in the queue.
-    /// `None`: never.
+    /// The time after which `accept` fails with `TimedOut`, also one in progress and even with a connection
+    /// in the queue. `None`: never.
     ///
     /// # Errors
     ///
@@ -205,8 +205,8 @@ impl TcpListener {
         self.fd.pfd.set_deadline(t).map_err(|e| self.fd.local_error(e))
     }
 
-    /// Another handle for the same socket: a connection goes to one of the two. Each has its own deadline and is closed on
-    /// its own.
+    /// Another handle for the same socket: a connection goes to one of the two. Each has its own deadline and
+    /// is closed on its own.
     ///
     /// # Errors
     ///
@@ -281,8 +281,9 @@ impl TcpListener {
         self.fd.option("getsockopt", |socket| socket.ttl_v4())
     }
 
-    /// The descriptor, for calls that this crate does not have. It cannot be closed as long as the guard lives: `close`
-    /// waits for that, so do not call it from the goroutine that holds the guard. The descriptor is non-blocking.
+    /// The descriptor, for calls that this crate does not have. It cannot be closed as long as the guard
+    /// lives: `close` waits for that, so do not call it from the goroutine that holds the guard. The
+    /// descriptor is non-blocking.
     ///
     /// # Errors
     ///
@@ -326,8 +327,8 @@ impl TcpListener {
         Ok(TcpListener::new(fd, KeepAliveConfig::default()))
     }
 
-    /// Hands the listener over to std, in blocking mode. Clones of it are blocking then too, since they share the mode:
-    /// an `accept` on one occupies a thread.
+    /// Hands the listener over to std, in blocking mode. Clones of it are blocking then too, since they share
+    /// the mode: an `accept` on one occupies a thread.
     ///
     /// # Errors
     ///
@@ -349,14 +350,6 @@ impl TcpListener {
         ln.set_nonblocking(false)?;
         Ok(ln)
     }
-}
-
-/// The addresses of `addr`, resolved where it may block.
-pub(crate) fn resolve<A: ToSocketAddrs>(addr: &A, op: &'static str) -> io::Result<A::Iter> {
-    if !gopark_poll::is_installed() {
-        return Err(OpError::new(op, "tcp", Cause::NotStarted).into());
-    }
-    gopark_sched::blocking(|| addr.to_socket_addrs())
 }
 
 impl Listener for TcpListener {
@@ -382,8 +375,8 @@ impl<'a> IntoIterator for &'a TcpListener {
     }
 }
 
-/// The number, or -1 once the listener is closed. Another goroutine may close it at any time, and the number may then be
-/// somebody else's: [`TcpListener::fd`] is safe from that.
+/// The number, or -1 once the listener is closed. Another goroutine may close it at any time, and the number
+/// may then be somebody else's: [`TcpListener::fd`] is safe from that.
 impl AsRawFd for TcpListener {
     fn as_raw_fd(&self) -> RawFd {
         self.fd.raw()
@@ -411,8 +404,8 @@ impl TryFrom<OwnedFd> for TcpListener {
 }
 
 const _: () = {
-    // What `fd()` returns is an `AsFd`; the listener itself cannot be one, since `close(&self)` could free the number
-    // under a `BorrowedFd`.
+    // What `fd()` returns is an `AsFd`; the listener itself cannot be one, since `close(&self)` could free
+    // the number under a `BorrowedFd`.
     const fn is_as_fd<T: AsFd>() {}
     is_as_fd::<FdGuard<'_>>();
 };

@@ -1,7 +1,7 @@
 //! Names and numbers of network interfaces, for the zone of an IPv6 link-local address. Go: `ipv6ZoneCache`.
 //!
-//! Read from sysfs: one short file for each interface, no `unsafe`. Where there is no sysfs (a bare container, another
-//! system) numbers still work, and so an address that was printed can always be read back.
+//! Read from sysfs: one short file for each interface, no `unsafe`. Where there is no sysfs (a bare
+//! container, another system) numbers still work, and so an address that was printed can always be read back.
 
 use std::time::{Duration, Instant};
 

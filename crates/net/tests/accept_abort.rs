@@ -1,5 +1,5 @@
-//! Connections that are gone before they are accepted, by faults on demand. They hit the whole process, so this binary
-//! has no other tests, and these take turns.
+//! Connections that are gone before they are accepted, by faults on demand. They hit the whole process, so
+//! this binary has no other tests, and these take turns.
 
 mod util;
 

@@ -1,6 +1,7 @@
 //! What every stream connection must do, over TCP. Go: `golang.org/x/net/nettest`, `conntest.go`.
 //!
-//! Each test takes its connections as `Box<dyn Conn>`, so that another kind of connection can be put to the same test.
+//! Each test takes its connections as `Box<dyn Conn>`, so that another kind of connection can be put to the
+//! same test.
 
 mod util;
 
@@ -238,6 +239,7 @@ both! {
         let (a, b) = &pair;
         let reader = drain(Arc::clone(a));
         let writer = flood(Arc::clone(a));
+        // not for ordering: gives both the time to fill and to wait
         gopark_net::sleep(util::A_WHILE);
         a.set_read_deadline(ago(Duration::from_secs(1))).unwrap();
         a.set_write_deadline(ago(Duration::from_secs(1))).unwrap();
@@ -274,6 +276,7 @@ both! {
         let (a, _b) = tcp();
         let reader = drain(Arc::clone(&a));
         let writer = flood(Arc::clone(&a));
+        // not for ordering: gives both the time to fill and to wait
         gopark_net::sleep(util::A_WHILE);
         a.close().unwrap();
         assert_closed::<()>(Err(join_soon(reader)));

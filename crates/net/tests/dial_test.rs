@@ -109,6 +109,7 @@ both! {
         let end = Instant::now() + Duration::from_secs(5);
         while sockets_from(port) > before + conns.len() {
             assert!(Instant::now() < end, "{} sockets are left", sockets_from(port) - before - conns.len());
+            // not for ordering: the pause of a bounded loop
             gopark_net::sleep(5 * MS);
         }
         drop(ln);
@@ -314,7 +315,8 @@ both! {
         join_soon(server);
     }
 
-    /// The system may give a dial to a free port of its own choosing that very port; then it is connected to itself.
+    /// The system may give a dial to a free port of its own choosing that very port; then it is connected to
+    /// itself.
     // Go: net TestSelfConnect
     fn test_self_connect() {
         let ln = local_listener();

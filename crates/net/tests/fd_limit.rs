@@ -117,8 +117,8 @@ fn incoming_survives_the_limit() {
                 }
             }
         });
-        // The clients are in the kernel's queue; their own descriptors are in this process too, which is what exhausts
-        // it: by hand, std's sockets, so that none of their closes pokes the accept loop.
+        // The clients are in the kernel's queue; their own descriptors are in this process too, which is what
+        // exhausts it: by hand, std's sockets, so that none of their closes pokes the accept loop.
         let mut clients = Vec::new();
         while clients.len() < CLIENTS {
             match TcpStream::connect(at) {
@@ -129,6 +129,7 @@ fn incoming_survives_the_limit() {
         assert!(clients.len() >= 20, "{}", clients.len());
         let files = exhaust();
         let (cpu, start) = (cpu_time(&stat), Instant::now());
+        // not for ordering: the time in which a spinning loop would burn
         sleep(Duration::from_millis(700));
         let (used, took) = (cpu_time(&stat) - cpu, start.elapsed());
         assert!(used < took / 4, "{used:?} of processor time in {took:?}");
@@ -146,6 +147,7 @@ fn incoming_survives_the_limit() {
         let end = Instant::now() + Duration::from_secs(20);
         while served.load(SeqCst) < total {
             assert!(Instant::now() < end, "{} of {total} served", served.load(SeqCst));
+            // not for ordering: the pause of a bounded loop
             sleep(Duration::from_millis(1));
         }
         ln.close().unwrap();
@@ -165,6 +167,7 @@ fn a_released_descriptor_ends_the_wait_at_once() {
             move || ln.incoming().next().unwrap().map(|_| Instant::now())
         });
         // 5 + 10 + 20 + .. + 640 ms: the next wait is of a second.
+        // not for ordering: the wait has to grow
         sleep(Duration::from_millis(1_350));
         let closed = Instant::now();
         ours.close().unwrap();

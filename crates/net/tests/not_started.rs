@@ -1,5 +1,5 @@
-//! Before the runtime is started: an error that names the line to write, and no socket. The runtime is never started in
-//! this binary.
+//! Before the runtime is started: an error that names the line to write, and no socket. The runtime is never
+//! started in this binary.
 
 use std::io;
 use std::net::{TcpListener as StdListener, TcpStream};

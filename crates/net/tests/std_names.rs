@@ -141,6 +141,9 @@ both! {
         assert_eq!(client.linger().unwrap(), None);
         client.set_linger(Some(Duration::from_secs(3))).unwrap();
         assert_eq!(client.linger().unwrap(), Some(Duration::from_secs(3)));
+        // A part of a second is not none.
+        client.set_linger(Some(Duration::from_millis(1))).unwrap();
+        assert_eq!(client.linger().unwrap(), Some(Duration::from_secs(1)));
         client.set_linger(None).unwrap();
         client.set_read_buffer(64 * 1024).unwrap();
         client.set_write_buffer(64 * 1024).unwrap();
@@ -165,6 +168,13 @@ both! {
         ln.set_ttl(44).unwrap();
         assert_eq!(ln.ttl().unwrap(), 44);
         assert!(ln.take_error().unwrap().is_none());
+    }
+
+    fn connections_and_listeners_can_be_printed() {
+        let ln = listen("tcp", "127.0.0.1:0").unwrap();
+        let conn = dial("tcp", &ln.addr().to_string()).unwrap();
+        assert_eq!(format!("{ln:?}"), format!("tcp:{}", ln.addr()));
+        assert_eq!(format!("{conn:?}"), format!("tcp:{}->{}", conn.local_addr(), ln.addr()));
     }
 
     fn addresses_are_those_of_both_ends() {

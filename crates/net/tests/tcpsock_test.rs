@@ -46,6 +46,7 @@ both! {
         let end = Instant::now() + Duration::from_secs(10);
         while accepted.load(Relaxed) < 10 * ACCEPTORS {
             assert!(Instant::now() < end, "{} of 100 accepted", accepted.load(Relaxed));
+            // not for ordering: the pause of a bounded loop
             gopark_net::sleep(Duration::from_millis(1));
         }
         ln.close().unwrap();

@@ -22,9 +22,9 @@ const RETRIES: usize = 2;
 impl Attempt {
     /// Connects to `raddr`.
     ///
-    /// Twice more if the system's choice of a local port was unlucky: it may pick the very port that is dialed, and the
-    /// socket then connects to itself (TCP's simultaneous open); and it may find no free port although there are some
-    /// (golang/go#2690, #3838). Not if the program chose the port.
+    /// Twice more if the system's choice of a local port was unlucky: it may pick the very port that is
+    /// dialed, and the socket then connects to itself (TCP's simultaneous open); and it may find no free port
+    /// although there are some (golang/go#2690, #3838). Not if the program chose the port.
     ///
     /// Go: net/tcpsock_posix.go sysDialer.doDialTCPProto
     #[doc(alias = "doDialTCP")]
@@ -66,8 +66,8 @@ impl Attempt {
         let fd = OwnedFd::from(new.socket);
         set_conn_options(&fd, &self.dialer.keep_alive);
         let pfd = Fd::new(fd, FdKind::TCP);
-        // Registered after connect(2) has begun: a socket that is not connecting reports a hang-up, which would spoil
-        // the short-read hint for the life of the connection.
+        // Registered after connect(2) has begun: a socket that is not connecting reports a hang-up, which
+        // would spoil the short-read hint for the life of the connection.
         let connected = start_connect(&pfd, family, raddr)?;
         pfd.init().map_err(|e| Cause::from_poll("epoll_ctl", e))?;
         let pfd = if connected { pfd } else { wait_connected(pfd, deadline, canceler)? };
@@ -81,8 +81,8 @@ impl Attempt {
     }
 }
 
-/// Waits for the end of a connect(2) that has begun, no later than `deadline` and no longer than until `canceler` says
-/// so. On error the socket is closed.
+/// Waits for the end of a connect(2) that has begun, no later than `deadline` and no longer than until
+/// `canceler` says so. On error the socket is closed.
 ///
 /// Go: net/fd_unix.go netFD.connect
 fn wait_connected(fd: Fd, deadline: Option<Instant>, canceler: Option<&Canceler>) -> Result<Fd, Cause> {

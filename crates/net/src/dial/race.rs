@@ -1,7 +1,7 @@
 //! Two families at a time: "Happy Eyeballs", RFC 6555. Go: `sysDialer.dialParallel`.
 //!
-//! The primary runs in a goroutine of its own; the caller waits for it, and when it has taken long enough or failed the
-//! caller runs the fallback himself. So there is one goroutine and no channel; Go has two and one.
+//! The primary runs in a goroutine of its own; the caller waits for it, and when it has taken long enough or
+//! failed the caller runs the fallback himself. So there is one goroutine and no channel; Go has two and one.
 
 use std::panic::resume_unwind;
 use std::sync::Arc;
@@ -73,9 +73,9 @@ struct Cancelers {
     fallback: Canceler,
 }
 
-/// Runs `dial` as the primary and, if that has no success within `delay`, as the fallback too. Returns the first success;
-/// the loser is canceled, and what it may still bring is dropped, which closes it. If both fail it is the primary's
-/// error.
+/// Runs `dial` as the primary and, if that has no success within `delay`, as the fallback too. Returns the
+/// first success; the loser is canceled, and what it may still bring is dropped, which closes it. If both
+/// fail it is the primary's error.
 ///
 /// # Panics
 ///

@@ -86,8 +86,8 @@ macro_rules! impl_read_write {
 
 impl_read_write!(TcpConn, &TcpConn);
 
-/// The number, or -1 once the connection is closed. Another goroutine may close it at any time, and the number may then be
-/// somebody else's: [`TcpConn::fd`] is safe from that.
+/// The number, or -1 once the connection is closed. Another goroutine may close it at any time, and the
+/// number may then be somebody else's: [`TcpConn::fd`] is safe from that.
 impl AsRawFd for TcpConn {
     fn as_raw_fd(&self) -> RawFd {
         self.fd.raw()

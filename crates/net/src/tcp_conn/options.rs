@@ -106,9 +106,9 @@ impl TcpConn {
         self.fd.option("getsockopt", |socket| socket.tcp_nodelay())
     }
 
-    /// What `close` does with what was not yet sent. `None`: it returns at once, and the system goes on sending (the
-    /// default). Zero: it is thrown away and the peer sees a reset. Otherwise `close` waits that long, in whole
-    /// seconds, and occupies a thread while it does.
+    /// What `close` does with what was not yet sent. `None`: it returns at once, and the system goes on
+    /// sending (the default). Zero: it is thrown away and the peer sees a reset. Otherwise `close` waits that
+    /// long, in whole seconds, and occupies a thread while it does.
     ///
     /// # Errors
     ///
@@ -127,7 +127,9 @@ impl TcpConn {
     ///
     /// Go: net/tcpsock.go TCPConn.SetLinger
     pub fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
-        self.fd.option("setsockopt", |socket| socket.set_linger(linger))
+        // Rounded up: a part of a second must not become none, which is a reset.
+        let round_up = |d: Duration| if d.is_zero() { d } else { seconds(d) };
+        self.fd.option("setsockopt", |socket| socket.set_linger(linger.map(round_up)))
     }
 
     /// What was set by [`TcpConn::set_linger`].
@@ -305,10 +307,12 @@ impl TcpConn {
         self.fd.option("getsockopt", |socket| socket.take_error())
     }
 
-    /// The descriptor, for calls that this crate does not have. It cannot be closed as long as the guard lives: `close`
-    /// waits for that, so do not call it from the goroutine that holds the guard. The descriptor is non-blocking.
+    /// The descriptor, for calls that this crate does not have. It cannot be closed as long as the guard
+    /// lives: `close` waits for that, so do not call it from the goroutine that holds the guard. The
+    /// descriptor is non-blocking.
     ///
-    /// There is no `AsFd` on the connection itself, since `close(&self)` could free the number under a `BorrowedFd`.
+    /// There is no `AsFd` on the connection itself, since `close(&self)` could free the number under a
+    /// `BorrowedFd`.
     ///
     /// # Errors
     ///

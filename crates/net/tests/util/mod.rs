@@ -1,7 +1,8 @@
 //! What the tests share: the runtime, time limits, connections.
 //!
-//! A test written with `both!` runs twice: as a goroutine, and on the test's own thread, since every call works on both.
-//! The runtime starts once per process, so `procs!` adds a test that runs the whole binary again with 1, 2 and 4 Ps.
+//! A test written with `both!` runs twice: as a goroutine, and on the test's own thread, since every call
+//! works on both. The runtime starts once per process, so `procs!` adds a test that runs the whole binary
+//! again with 1, 2 and 4 Ps.
 
 #![allow(dead_code)]
 
@@ -53,8 +54,8 @@ macro_rules! procs {
 pub(crate) fn runtime() -> &'static Runtime {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
     RUNTIME.get_or_init(|| {
-        // SAFETY: the tests keep no thread-local and nothing that is bound to a thread across a call that may block,
-        // install no signal handler, call no C code, and are linked statically.
+        // SAFETY: the tests keep no thread-local and nothing that is bound to a thread across a call that may
+        // block, install no signal handler, call no C code, and are linked statically.
         unsafe { Runtime::start() }.expect("the runtime starts")
     })
 }
@@ -174,7 +175,8 @@ pub(crate) fn narrow_pair() -> (TcpConn, TcpConn) {
     (client, server)
 }
 
-/// An address at which nobody answers: a listener whose queue is full, so the system drops what would open a connection.
+/// An address at which nobody answers: a listener whose queue is full, so the system drops what would open a
+/// connection.
 pub(crate) struct BlackHole {
     pub(crate) listener: TcpListener,
     pub(crate) queued: Vec<TcpConn>,
@@ -209,6 +211,7 @@ pub(crate) fn fill(conn: &TcpConn) {
             Ok(_) => {}
             Err(err) if err.kind() == io::ErrorKind::WouldBlock => {
                 // What is on its way to the peer's buffer frees room once more.
+                // not for ordering: nothing says when the system has moved it
                 sleep(Duration::from_millis(20));
                 if conn.try_write(&chunk).is_err() {
                     return;
