@@ -1,4 +1,5 @@
-//! Why an operation on a descriptor failed: Go's sentinels and the system's numbers. Go: `internal/poll` errors.
+//! Why an operation on a descriptor failed: Go's sentinels and the system's numbers. Go: `internal/poll`
+//! errors.
 
 use std::{fmt, io};
 

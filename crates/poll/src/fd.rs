@@ -1,14 +1,16 @@
 //! A descriptor whose operations look blocking and are not. Go: `internal/poll.FD`.
 //!
-//! Every operation has the same shape (go/src/internal/poll/fd_unix.go): take a lock or a reference, ask the poll
-//! descriptor whether it may go on, try the system call, and wait only when that says `EAGAIN`. The order is what
-//! makes edge-triggered readiness safe: what `prepare` forgets, the call that follows finds out.
+//! Every operation has the same shape (go/src/internal/poll/fd_unix.go): take a lock or a reference, ask the
+//! poll descriptor whether it may go on, try the system call, and wait only when that says `EAGAIN`. The
+//! order is what makes edge-triggered readiness safe: what `prepare` forgets, the call that follows finds
+//! out.
 //!
 //! * `fd/read.rs`, `fd/write.rs`, `fd/accept.rs`: the operations.
 //! * `fd/hint.rs`: reading without the call that only says `EAGAIN`.
 //! * `fd/guard.rs`: references and locks that give themselves back.
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::OnceLock;
 use std::time::Instant;
 
@@ -37,8 +39,8 @@ use guard::{Lock, Ref};
 use hint::Hint;
 pub use write::Partial;
 
-/// The most that one call reads or writes on a stream. Some systems fail at 2 GiB and more instead of doing less
-/// (golang/go#7812, #16266).
+/// The most that one call reads or writes on a stream. Some systems fail at 2 GiB and more instead of doing
+/// less (golang/go#7812, #16266).
 const RW_MAX: usize = 1 << 30;
 
 /// The most buffers that one call takes (`IOV_MAX`).
@@ -73,7 +75,8 @@ impl FdKind {
     /// A pipe, a terminal, a file.
     pub const FILE: FdKind = FdKind { is_file: true, ..FdKind::STREAM };
 
-    /// Whether `n` from a read of a non-empty buffer is the end of the stream. The reads themselves give `Ok(0)`.
+    /// Whether `n` from a read of a non-empty buffer is the end of the stream. The reads themselves give
+    /// `Ok(0)`.
     ///
     /// Go: internal/poll/fd_posix.go eofError
     #[doc(alias = "eofError")]
@@ -91,7 +94,8 @@ const DESTROYED: u8 = 2;
 
 /// A descriptor for many users at a time: one reader, one writer, and any number of others.
 ///
-/// By `&self`, from any thread. Operations of one direction queue on its lock; the two directions are independent.
+/// By `&self`, from any thread. Operations of one direction queue on its lock; the two directions are
+/// independent.
 ///
 /// Go: internal/poll/fd_unix.go FD
 #[derive(Debug)]
@@ -131,9 +135,9 @@ impl Fd {
     ///
     /// # Errors
     ///
-    /// [`Error::NotStarted`] before a runtime is installed; what the registration says, `EPERM` for a regular file.
-    /// The descriptor works on without the poller after an error: its calls block if it is in blocking mode, and
-    /// return `EAGAIN` if it is not.
+    /// [`Error::NotStarted`] before a runtime is installed; what the registration says, `EPERM` for a regular
+    /// file. The descriptor works on without the poller after an error: its calls block if it is in blocking
+    /// mode, and return `EAGAIN` if it is not.
     ///
     /// Go: internal/poll/fd_unix.go FD.Init
     pub fn init(&self) -> Result<(), Error> {
@@ -164,13 +168,15 @@ impl Fd {
 
     /// Closes the descriptor: operations in progress fail with the closed error, later ones too.
     ///
-    /// Waits until the last of them has left, so that after the return the number is free (a port can be listened on
-    /// again, golang/go#21856). Not if the descriptor is not registered or in blocking mode: then a reader may sit in
-    /// the kernel for ever (golang/go#7970). A caller who himself holds an [`FdGuard`] would wait for himself.
+    /// Waits until the last of them has left, so that after the return the number is free (a port can be
+    /// listened on again, golang/go#21856). Not if the descriptor is not registered or in blocking mode: then
+    /// a reader may sit in the kernel for ever (golang/go#7970). A caller who himself holds an [`FdGuard`]
+    /// would wait for himself.
     ///
     /// # Errors
     ///
-    /// The closed error the second time; what close(2) says if this call made it. The number is gone in any case.
+    /// The closed error the second time; what close(2) says if this call made it. The number is gone in any
+    /// case.
     ///
     /// Go: internal/poll/fd_unix.go FD.Close
     pub fn close(&self) -> Result<(), Error> {
@@ -253,15 +259,15 @@ impl Fd {
         Ok(sock::shutdown(&self.sysfd, how)?)
     }
 
-    /// Runs `f` on the descriptor, which cannot be closed meanwhile. For setting and reading options; `f` must not do
-    /// anything that changes what a read returns (see [`Fd::raw_control`]).
+    /// Runs `f` on the descriptor, which cannot be closed meanwhile. For setting and reading options; `f`
+    /// must not do anything that changes what a read returns (see [`Fd::raw_control`]).
     pub fn control<T>(&self, f: impl FnOnce(&SysFd) -> T) -> Result<T, Error> {
         let _ref = self.incref()?;
         Ok(f(&self.sysfd))
     }
 
-    /// [`Fd::control`] for code of which nothing is known. From then on every read makes its system call: an option
-    /// like kTLS or an out-of-band setting may make short reads that prove nothing.
+    /// [`Fd::control`] for code of which nothing is known. From then on every read makes its system call: an
+    /// option like kTLS or an out-of-band setting may make short reads that prove nothing.
     ///
     /// Go: internal/poll/fd_posix.go FD.RawControl
     pub fn raw_control<T>(&self, f: impl FnOnce(&SysFd) -> T) -> Result<T, Error> {
@@ -269,15 +275,15 @@ impl Fd {
         self.control(f)
     }
 
-    /// The descriptor itself, for as long as the guard lives. `close` waits for that. Like [`Fd::raw_control`], this
-    /// ends the short-read hint.
+    /// The descriptor itself, for as long as the guard lives. `close` waits for that. Like
+    /// [`Fd::raw_control`], this ends the short-read hint.
     pub fn fd(&self) -> Result<FdGuard<'_>, Error> {
         self.hint.disable();
         Ok(FdGuard::new(self.incref()?))
     }
 
-    /// Puts the descriptor into blocking mode: its operations occupy a thread from now on, and `close` does not wait
-    /// for them.
+    /// Puts the descriptor into blocking mode: its operations occupy a thread from now on, and `close` does
+    /// not wait for them.
     ///
     /// Go: internal/poll/fd_posix.go FD.SetBlocking
     pub fn set_blocking(&self) -> Result<(), Error> {
@@ -294,9 +300,9 @@ impl Fd {
         self.set_deadlines(&[Mode::Read, Mode::Write], t)
     }
 
-    /// Sets the time after which reads and accepts fail with [`Error::DeadlineExceeded`], also one in progress and even
-    /// with data ready. `None`: never. A time in the past fails them at once; a later one makes them work
-    /// again.
+    /// Sets the time after which reads and accepts fail with [`Error::DeadlineExceeded`], also one in
+    /// progress and even with data ready. `None`: never. A time in the past fails them at once; a later one
+    /// makes them work again.
     ///
     /// Costs an uncontended lock and a comparison when it moves later, which is what an idle timeout does.
     ///
@@ -364,8 +370,8 @@ impl Fd {
         }
     }
 
-    /// An operation has succeeded; if it did not park it counts against the caller's budget. Without any lock, since
-    /// this may yield.
+    /// An operation has succeeded; if it did not park it counts against the caller's budget. Without any
+    /// lock, since this may yield.
     #[inline]
     fn charge(&self, parked: bool) {
         if !parked && is_installed() {
@@ -374,9 +380,14 @@ impl Fd {
     }
 }
 
+// A panic that passes through an operation gives its lock and reference back and leaves nothing half done, so
+// what catches it may go on using the descriptor, as with std's sockets.
+impl UnwindSafe for Fd {}
+impl RefUnwindSafe for Fd {}
+
 impl Drop for Fd {
-    /// Closes the descriptor if it is not closed. Never waits: nobody can be using what is owned. If a guard was leaked
-    /// (`mem::forget`), its reference does not count.
+    /// Closes the descriptor if it is not closed. Never waits: nobody can be using what is owned. If a guard
+    /// was leaked (`mem::forget`), its reference does not count.
     fn drop(&mut self) {
         let close_state = self.close_state.load(Acquire);
         if close_state == DESTROYED {

@@ -11,9 +11,9 @@
 //! | 23..42 | waiters for the read lock | `rwlock`; `rwunlock`, `incref_and_close` |
 //! | 43..62 | waiters for the write lock | the same |
 //!
-//! Whoever takes a waiter off the count, releases its semaphore once. The waiter then competes for the lock again: a
-//! newcomer may be faster. Waiters are not handed the lock, because the one who has it would then always have to
-//! wait for a goroutine that is not running yet.
+//! Whoever takes a waiter off the count, releases its semaphore once. The waiter then competes for the lock
+//! again: a newcomer may be faster. Waiters are not handed the lock, because the one who has it would then
+//! always have to wait for a goroutine that is not running yet.
 
 use crate::poll_info::Mode;
 use crate::sema;
@@ -276,8 +276,8 @@ impl FdMutex {
         self.state.load(Relaxed) & CLOSED != 0
     }
 
-    /// The name of a direction's semaphore: an address inside the word, one for each direction. The word does not move
-    /// while somebody waits, since he borrows it.
+    /// The name of a direction's semaphore: an address inside the word, one for each direction. The word does
+    /// not move while somebody waits, since he borrows it.
     fn sema(&self, mode: Mode) -> usize {
         (&raw const self.state).addr() + 4 * (mode == Mode::Write) as usize
     }

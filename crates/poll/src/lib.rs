@@ -1,17 +1,17 @@
 //! gopark-poll: everything that waits: `PollDesc`, `FdMutex`, `Fd`, deadlines, timers, netpoll.
 //!
-//! This crate is Go's `internal/poll` and the part of its runtime that `internal/poll` stands on: descriptors whose
-//! calls look blocking, and the waiting underneath. It knows no goroutine and no scheduler. What it needs from above
-//! is the trait [`Runtime`], which is installed once ([`install`]); [`ThreadRuntime`] implements it with threads, so
-//! that the crate works, and is tested, alone.
+//! This crate is Go's `internal/poll` and the part of its runtime that `internal/poll` stands on: descriptors
+//! whose calls look blocking, and the waiting underneath. It knows no goroutine and no scheduler. What it
+//! needs from above is the trait [`Runtime`], which is installed once ([`install`]); [`ThreadRuntime`]
+//! implements it with threads, so that the crate works, and is tested, alone.
 //!
 //! # A read, from top to bottom
 //!
-//! [`Fd::read`] takes the descriptor's read lock (`fd_mutex.rs`), asks its poll descriptor whether the call may go on
-//! (`poll_desc.rs`, `poll_info.rs`), and makes the system call. On `EAGAIN` it blocks on the poll descriptor's
-//! [`ParkSlot`], where the runtime parks it. Later some thread calls [`netpoll_block`] or [`netpoll_quick`]
-//! (`netpoll.rs`); the event names the poll descriptor, its slot hands out the waiter, and the caller makes it
-//! runnable. The read tries again.
+//! [`Fd::read`] takes the descriptor's read lock (`fd_mutex.rs`), asks its poll descriptor whether the call
+//! may go on (`poll_desc.rs`, `poll_info.rs`), and makes the system call. On `EAGAIN` it blocks on the poll
+//! descriptor's [`ParkSlot`], where the runtime parks it. Later some thread calls [`netpoll_block`] or
+//! [`netpoll_quick`] (`netpoll.rs`); the event names the poll descriptor, its slot hands out the waiter, and
+//! the caller makes it runnable. The read tries again.
 //!
 //! # What is where
 //!
@@ -27,8 +27,8 @@
 //! | `release.rs` | waiting for a free descriptor | |
 //! | `runtime.rs`, `thread_runtime.rs` | the seam upwards, and a reference for it | `runtime` |
 //!
-//! Invariants of absence: nothing here names a goroutine, a P, an address family, or a protocol; readiness never calls
-//! up; no lock is held over a park, over `goready`, or over a system call of the poller.
+//! Invariants of absence: nothing here names a goroutine, a P, an address family, or a protocol; readiness
+//! never calls up; no lock is held over a park, over `goready`, or over a system call of the poller.
 
 #![forbid(unsafe_code)]
 

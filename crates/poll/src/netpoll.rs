@@ -12,27 +12,27 @@
 //! | 0 | somebody blocks, or is about to; unknown until when, or for ever | `block`, from FREE | the same |
 //! | > 0 | somebody blocks until this time | `block`, once it knows | the same |
 //!
-//! Two values for the two kinds of polling, because a thread that wants to block must not give up when it finds a quick
-//! poll: it may be the last idle one, and while the quick poller goes on to run a goroutine nobody would poll. It
-//! waits the microseconds and takes over. A lock with a plain try would do just that wrong (Go has two words,
-//! `lastpoll` and `pollingNet`, and has `poll(0)` beside a blocked poller).
+//! Two values for the two kinds of polling, because a thread that wants to block must not give up when it
+//! finds a quick poll: it may be the last idle one, and while the quick poller goes on to run a goroutine
+//! nobody would poll. It waits the microseconds and takes over. A lock with a plain try would do just that
+//! wrong (Go has two words, `lastpoll` and `pollingNet`, and has `poll(0)` beside a blocked poller).
 //!
-//! The time is in the same word as the state, so that a waker can never combine "blocking" of one round with the time
-//! of another.
+//! The time is in the same word as the state, so that a waker can never combine "blocking" of one round with
+//! the time of another.
 //!
 //! # Waking the blocking poller
 //!
-//! `wake_pending` coalesces wake-ups: who finds it set does nothing, the one who set it calls the backend. It is
-//! consumed only by the blocking poller, twice in a round: *before* it looks at what there is to do (the timers, in
-//! `until`), and after the backend has reported the waker. Each time by a swap that sees what the wakers did
-//! before theirs. A wake-up that was consumed makes the round a poll without delay.
+//! `wake_pending` coalesces wake-ups: who finds it set does nothing, the one who set it calls the backend. It
+//! is consumed only by the blocking poller, twice in a round: *before* it looks at what there is to do (the
+//! timers, in `until`), and after the backend has reported the waker. Each time by a swap that sees what the
+//! wakers did before theirs. A wake-up that was consumed makes the round a poll without delay.
 //!
-//! Why before and not only on the event: mio's waker is edge-triggered and never drained, so a quick poll can swallow
-//! the event that was meant for the thread which is going to block next. The flag survives that.
+//! Why before and not only on the event: mio's waker is edge-triggered and never drained, so a quick poll can
+//! swallow the event that was meant for the thread which is going to block next. The flag survives that.
 //!
-//! Nothing is lost between the two places: whoever sets the flag after the first swap makes an event, and nobody else
-//! can swallow it while the word says BLOCKING. An event that comes late, after its flag was consumed, wakes one round
-//! for nothing.
+//! Nothing is lost between the two places: whoever sets the flag after the first swap makes an event, and
+//! nobody else can swallow it while the word says BLOCKING. An event that comes late, after its flag was
+//! consumed, wakes one round for nothing.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -82,8 +82,8 @@ pub struct Netpoll {
     open: AtomicUsize,
     registrar: Arc<dyn Registrar>,
     name: &'static str,
-    /// The owner of the poll word is the only one who locks it, so it only ever tries. (No `UnsafeCell`: this crate
-    /// has no `unsafe`, and the uncontended lock does not show beside the system call.)
+    /// The owner of the poll word is the only one who locks it, so it only ever tries. (No `UnsafeCell`: this
+    /// crate has no `unsafe`, and the uncontended lock does not show beside the system call.)
     polling: parking_lot::Mutex<Polling>,
 }
 
@@ -134,16 +134,17 @@ impl Netpoll {
     }
 
     pub(crate) fn deregister(&self, fd: &SysFd) {
-        // An error has no one to go to, and closing the number takes it out of the poller anyway unless it was
-        // duplicated; then its events carry a stale generation.
+        // An error has no one to go to, and closing the number takes it out of the poller anyway unless it
+        // was duplicated; then its events carry a stale generation.
         let _ = self.registrar.close(fd.as_fd());
         self.open.fetch_sub(1, Relaxed);
     }
 
     #[doc(hidden)]
     pub fn state(&self) -> PollerState {
-        // Pairs with the fence in `block` between its becoming the blocking poller and `until`: either that sees what
-        // our caller has published, or we see that it blocks. Here and not with the callers, so that none forgets it.
+        // Pairs with the fence in `block` between its becoming the blocking poller and `until`: either that
+        // sees what our caller has published, or we see that it blocks. Here and not with the callers, so
+        // that none forgets it.
         fence(SeqCst);
         // Acquire: nothing is read that depends on it; it keeps what follows behind the decision.
         match self.word.load(Acquire) {
@@ -174,8 +175,8 @@ impl Netpoll {
         if !self.become_blocking() {
             return false;
         }
-        // AcqRel pairs with the swap in `wake`: everything done before a wake-up that is consumed here is seen by
-        // `until` and by whatever the caller looks at after the return.
+        // AcqRel pairs with the swap in `wake`: everything done before a wake-up that is consumed here is
+        // seen by `until` and by whatever the caller looks at after the return.
         let woken = self.wake_pending.swap(false, AcqRel);
         // Pairs with the fence in `state`: either `until` sees the new timer, or its owner sees BLOCKING.
         fence(SeqCst);
@@ -281,7 +282,8 @@ fn wake_failed(errno: Errno) -> ! {
     throw!("gopark: waking the poller failed with errno {}", errno.raw());
 }
 
-/// Polls without blocking and adds to `ready` who became runnable. False: somebody else is polling, nothing done.
+/// Polls without blocking and adds to `ready` who became runnable. False: somebody else is polling, nothing
+/// done.
 ///
 /// Go: runtime/netpoll_epoll.go netpoll, with delay 0
 #[doc(alias = "netpoll")]
@@ -289,13 +291,13 @@ pub fn netpoll_quick(ready: &mut ReadyList) -> bool {
     NETPOLL.get().is_some_and(|np| np.quick(ready))
 }
 
-/// Becomes the blocking poller, if nobody is; blocks until an event, a [`netpoll_break`] or the time that `until`
-/// returns (0: none), and adds to `ready` who became runnable.
+/// Becomes the blocking poller, if nobody is; blocks until an event, a [`netpoll_break`] or the time that
+/// `until` returns (0: none), and adds to `ready` who became runnable.
 ///
-/// `until` is called when wake-ups can no longer be missed: work and timers that it sees or that are published after
-/// it ran both lead to a return. A time that has passed, 1 for example, makes it a poll without delay; so a caller
-/// that finds something else to do in `until` need not wait. After the return the caller has to look at everything
-/// again.
+/// `until` is called when wake-ups can no longer be missed: work and timers that it sees or that are
+/// published after it ran both lead to a return. A time that has passed, 1 for example, makes it a poll
+/// without delay; so a caller that finds something else to do in `until` need not wait. After the return the
+/// caller has to look at everything again.
 ///
 /// False: another thread is the blocking poller and nothing was done; the caller may go to sleep.
 ///
@@ -315,8 +317,8 @@ pub fn netpoll_break() {
     }
 }
 
-/// What the poller was doing a moment ago. To decide on a [`netpoll_break`] call this after the publication: a poller
-/// that is not reported as blocking then sees what was published before it blocks.
+/// What the poller was doing a moment ago. To decide on a [`netpoll_break`] call this after the publication:
+/// a poller that is not reported as blocking then sees what was published before it blocks.
 pub fn poller() -> PollerState {
     NETPOLL.get().map_or(PollerState::Free, Netpoll::state)
 }

@@ -18,9 +18,9 @@
 //! * who evicts first publishes the reason, then calls `unblock(Evict)`;
 //! * who waits first stores WAIT, then reads the reason (`recheck`), then parks.
 //!
-//! A `SeqCst` fence between the two steps on each side makes it impossible that both miss each other. Fences and
-//! not `SeqCst` accesses, because only fences can be modelled with loom, and on x86-64 and AArch64 the price of
-//! one on the parking path is 2 ns.
+//! A `SeqCst` fence between the two steps on each side makes it impossible that both miss each other. Fences
+//! and not `SeqCst` accesses, because only fences can be modelled with loom, and on x86-64 and AArch64 the
+//! price of one on the parking path is 2 ns.
 
 use gopark_sys::ptr::{AtomicWord, Waiter, Word};
 
@@ -76,12 +76,12 @@ impl ParkSlot {
 
     /// Takes the READY mark if there is one.
     ///
-    /// A read-modify-write, and so is every `unblock(Ready)` that finds the mark already there: what the reader
-    /// does after it took a mark happens after the event of *every* `unblock` that the mark stood for.
+    /// A read-modify-write, and so is every `unblock(Ready)` that finds the mark already there: what the
+    /// reader does after it took a mark happens after the event of *every* `unblock` that the mark stood for.
     #[inline]
     pub fn take_ready(&self) -> bool {
-        // Relaxed: NIL says that every `unblock(Ready)` still to come will leave its mark. Acquire on the exchange
-        // pairs with the release half in `unblock`.
+        // Relaxed: NIL says that every `unblock(Ready)` still to come will leave its mark. Acquire on the
+        // exchange pairs with the release half in `unblock`.
         if self.word.load(Relaxed) == NIL {
             return false;
         }
@@ -115,8 +115,8 @@ impl ParkSlot {
         if recheck() {
             runtime().gopark(self, reason);
         }
-        // Acquire pairs with the release half of `unblock`; not a plain store, a READY that came just now must not
-        // be lost (golang/go#48925).
+        // Acquire pairs with the release half of `unblock`; not a plain store, a READY that came just now
+        // must not be lost (golang/go#48925).
         let old = self.word.swap(NIL, AcqRel);
         if old == READY {
             return true;
@@ -134,7 +134,8 @@ impl ParkSlot {
     #[inline]
     #[must_use]
     pub fn commit(&self, w: Waiter) -> bool {
-        // Release pairs with the acquire half in `unblock`: who gets `w` sees a waiter that is completely parked.
+        // Release pairs with the acquire half in `unblock`: who gets `w` sees a waiter that is completely
+        // parked.
         self.word.compare_exchange(WAIT, Word::from(w), AcqRel, Relaxed).is_ok()
     }
 

@@ -7,7 +7,8 @@ static DESCS: Slab<PollDesc> = Slab::new();
 
 /// What is free, last in first out: the slot used last is the one whose lines are in the cache.
 ///
-/// One lock for the process: it is taken once per open and once per close, beside two or more system calls each.
+/// One lock for the process: it is taken once per open and once per close, beside two or more system calls
+/// each.
 static FREE: parking_lot::Mutex<FreeList> =
     parking_lot::Mutex::new(FreeList { indices: Vec::new(), next: 0 });
 

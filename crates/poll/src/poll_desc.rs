@@ -1,12 +1,14 @@
 //! What the poller knows of one descriptor. Go: `pollDesc`.
 //!
-//! Slots are `'static` and reused, never freed; a generation tells the uses apart (`poll_info.rs`). Everything that
-//! a read that parks, and the event that ends it, touch is in one cache line; the deadlines are in the other.
+//! Slots are `'static` and reused, never freed; a generation tells the uses apart (`poll_info.rs`).
+//! Everything that a read that parks, and the event that ends it, touch is in one cache line; the deadlines
+//! are in the other.
 //!
-//! Go counts the goroutines that are parked on descriptors, to know whether polling is worth while. That is an
-//! increment for each park and a decrement for each wake on a counter shared by all threads, and it was wrong
-//! twice (golang/go#60782, #61454). We ask whether any descriptor is open instead: a poll with descriptors open and
-//! nobody parked is rare and harmless, and opening costs system calls beside which a counter does not show.
+//! Go counts the goroutines that are parked on descriptors, to know whether polling is worth while. That is
+//! an increment for each park and a decrement for each wake on a counter shared by all threads, and it was
+//! wrong twice (golang/go#60782, #61454). We ask whether any descriptor is open instead: a poll with
+//! descriptors open and nobody parked is rare and harmless, and opening costs system calls beside which a
+//! counter does not show.
 
 use gopark_sys::netpoll::{Readiness, Token};
 use gopark_sys::sysfd::SysFd;
@@ -44,7 +46,8 @@ pub(crate) struct PollDesc {
 #[repr(C, align(64))]
 pub(crate) struct Cold {
     lock: Mutex<Synced>,
-    /// The place of this slot's deadline entries in a heap of timers; they belong to the slot and outlive a use.
+    /// The place of this slot's deadline entries in a heap of timers; they belong to the slot and outlive a
+    /// use.
     read_link: Link,
     write_link: Link,
 }
@@ -115,8 +118,8 @@ impl PollDesc {
     ///
     /// # Errors
     ///
-    /// The error of the registration; the slot is free again, and nothing is taken out of the poller that never
-    /// was in it (golang/go#44552).
+    /// The error of the registration; the slot is free again, and nothing is taken out of the poller that
+    /// never was in it (golang/go#44552).
     ///
     /// Go: runtime/netpoll.go poll_runtime_pollOpen
     #[doc(alias = "poll_runtime_pollOpen")]
@@ -152,8 +155,8 @@ impl PollDesc {
             if self.info.load().closing() {
                 throw!("gopark: a poll descriptor is evicted twice");
             }
-            // The entries in the timers' heap stay: they find no deadline when they fire, and the next user of the
-            // slot will likely want one.
+            // The entries in the timers' heap stay: they find no deadline when they fire, and the next user
+            // of the slot will likely want one.
             synced.read.reset();
             synced.write.reset();
             self.info.set_closing();
@@ -164,8 +167,8 @@ impl PollDesc {
         }
     }
 
-    /// Takes `fd` out of the poller and frees the slot. After `evict`, when nobody uses the descriptor any more and
-    /// before its number is closed.
+    /// Takes `fd` out of the poller and frees the slot. After `evict`, when nobody uses the descriptor any
+    /// more and before its number is closed.
     ///
     /// Go: runtime/netpoll.go poll_runtime_pollClose
     #[doc(alias = "poll_runtime_pollClose")]
@@ -188,8 +191,8 @@ impl PollDesc {
         poll_cache::free(self);
     }
 
-    /// Before every operation: may it go on? Forgets earlier readiness, so the operation itself has to be tried
-    /// before the caller waits.
+    /// Before every operation: may it go on? Forgets earlier readiness, so the operation itself has to be
+    /// tried before the caller waits.
     ///
     /// Go: runtime/netpoll.go poll_runtime_pollReset
     #[doc(alias = "poll_runtime_pollReset")]
@@ -200,8 +203,8 @@ impl PollDesc {
         Ok(())
     }
 
-    /// Waits for an event in direction `mode`. True: had to park for it; false: it had come already. The caller holds
-    /// that direction's lock.
+    /// Waits for an event in direction `mode`. True: had to park for it; false: it had come already. The
+    /// caller holds that direction's lock.
     ///
     /// Go: runtime/netpoll.go poll_runtime_pollWait
     #[doc(alias = "poll_runtime_pollWait")]

@@ -10,8 +10,8 @@
 //! | 32..63 | generation of the slot, never 0 | free, under `lock` | |
 //!
 //! Every change is a read-modify-write or, where the generation changes, a store that an old event's
-//! compare-exchange cannot survive: netpoll changes the word only in an exchange that compares the generation as
-//! well (golang/go#59545, #60133: an error event of a closed descriptor hit the next user of its slot).
+//! compare-exchange cannot survive: netpoll changes the word only in an exchange that compares the generation
+//! as well (golang/go#59545, #60133: an error event of a closed descriptor hit the next user of its slot).
 
 use crate::sync::atomic::{
     AtomicU64,

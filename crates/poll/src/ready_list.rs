@@ -7,8 +7,8 @@ const CAPACITY: usize = 2 * crate::netpoll::EVENTS_MAX;
 
 /// A list of waiters that its owner reuses, so that a poll allocates nothing.
 ///
-/// Readiness never calls up: the poller and the timers only fill such a list, and who asked them decides where its
-/// goroutines go.
+/// Readiness never calls up: the poller and the timers only fill such a list, and who asked them decides
+/// where its goroutines go.
 #[derive(Debug, Default)]
 pub struct ReadyList {
     waiters: Vec<Waiter>,

@@ -1,7 +1,7 @@
 //! Waiting for a descriptor to be closed, for accept loops at the descriptor limit. Not in Go.
 //!
-//! `accept` fails with `EMFILE` and leaves the connection in the backlog. Go's servers sleep for 5 ms to 1 s; here the
-//! close of any descriptor of ours ends that sleep at once.
+//! `accept` fails with `EMFILE` and leaves the connection in the backlog. Go's servers sleep for 5 ms to 1 s;
+//! here the close of any descriptor of ours ends that sleep at once.
 
 // No model has descriptors, so these are std's.
 use std::sync::atomic::{
@@ -68,8 +68,8 @@ pub fn wait_for_descriptor(max: Duration) {
     wait_for_descriptor_since(descriptors_released(), max);
 }
 
-/// [`wait_for_descriptor`] that returns at once if a descriptor was closed since `since` was read, so that none is
-/// missed between a failed accept and the wait. May return early.
+/// [`wait_for_descriptor`] that returns at once if a descriptor was closed since `since` was read, so that
+/// none is missed between a failed accept and the wait. May return early.
 ///
 /// Does nothing before a runtime is installed.
 pub fn wait_for_descriptor_since(since: u64, max: Duration) {

@@ -79,14 +79,14 @@ impl std::fmt::Display for WaitReason {
 
 /// Who runs. See the module's text; every method may be called from any thread.
 ///
-/// `local_timers` and `nanotime` are called with a short lock of this crate held, so they must not park, yield or call
-/// back into it. The others are called with none.
+/// `local_timers` and `nanotime` are called with a short lock of this crate held, so they must not park,
+/// yield or call back into it. The others are called with none.
 pub trait Runtime: Sync {
     /// Parks the calling goroutine or thread on `slot`.
     ///
     /// Once the caller is parked so far that another thread may wake it, the implementation calls
-    /// `slot.commit(waiter)`, from memory that outlives the wait. False: do not park, return at once. Otherwise it
-    /// returns after `goready` was called with that waiter, and never before.
+    /// `slot.commit(waiter)`, from memory that outlives the wait. False: do not park, return at once.
+    /// Otherwise it returns after `goready` was called with that waiter, and never before.
     fn gopark(&self, slot: &'static ParkSlot, reason: WaitReason);
 
     /// Makes `w`, handed out by `unblock`, runnable. Called exactly once for each time it was handed out.
@@ -101,17 +101,20 @@ pub trait Runtime: Sync {
 
     /// The timers of the caller's P; the shared heap for callers without one.
     ///
-    /// The heap must be one that is being checked: not that of a P that has retired (see [`Timers::move_all_to`]).
+    /// The heap must be one that is being checked: not that of a P that has retired (see
+    /// [`Timers::move_all_to`]).
     fn local_timers(&self) -> &'static Timers;
 
-    /// A timer at `when` (see [`Runtime::nanotime`]) was added. If somebody is blocked in the poller until later than
-    /// that, or for ever, he must be woken; if nobody is, somebody must see to it that the timer is not overslept.
+    /// A timer at `when` (see [`Runtime::nanotime`]) was added. If somebody is blocked in the poller until
+    /// later than that, or for ever, he must be woken; if nobody is, somebody must see to it that the timer
+    /// is not overslept.
     ///
-    /// Called with no lock of this crate held. Ask [`poller`](crate::poller): if it does not report a blocked one, whoever
-    /// blocks next reads the entry's `Timers::wake_time` before he does.
+    /// Called with no lock of this crate held. Ask [`poller`](crate::poller): if it does not report a blocked
+    /// one, whoever blocks next reads the entry's `Timers::wake_time` before he does.
     fn wake_net_poller(&self, when: i64);
 
-    /// Monotonic nanoseconds, greater than 0. Here and not taken from the clock, so that a test can bend time.
+    /// Monotonic nanoseconds, greater than 0. Here and not taken from the clock, so that a test can bend
+    /// time.
     fn nanotime(&self) -> i64;
 
     /// One operation has succeeded without parking. May yield.
@@ -140,7 +143,8 @@ static RUNTIME: OnceLock<&'static dyn Runtime> = OnceLock::new();
 /// [`AlreadyInstalled`], and nothing has changed.
 pub fn install(rt: &'static dyn Runtime, backend: Backend) -> Result<(), AlreadyInstalled> {
     NETPOLL.set(Netpoll::new(backend)).map_err(|_| AlreadyInstalled)?;
-    // Last: whoever sees the runtime sees the poller (golang/go#22606, #35282: initialised is what is published last).
+    // Last: whoever sees the runtime sees the poller (golang/go#22606, #35282: initialised is what is
+    // published last).
     RUNTIME.set(rt).map_err(|_| AlreadyInstalled)
 }
 

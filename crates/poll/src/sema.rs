@@ -1,12 +1,12 @@
 //! Semaphores that are nothing but an address. Go: `semaRoot`, as far as `fdMutex` needs it.
 //!
-//! `FdMutex` counts its waiters in its own word, and for each one that it takes off that count there is exactly one
-//! `release`; each waiter that was counted does exactly one `acquire`. So a semaphore is only ever touched when
-//! somebody waits, and needs no word of its own in every descriptor: the permits that are on their way are kept in
-//! the table too.
+//! `FdMutex` counts its waiters in its own word, and for each one that it takes off that count there is
+//! exactly one `release`; each waiter that was counted does exactly one `acquire`. So a semaphore is only
+//! ever touched when somebody waits, and needs no word of its own in every descriptor: the permits that are
+//! on their way are kept in the table too.
 //!
-//! A permit is given to the waiter who is first in line. That is not the descriptor's lock: he has to compete for it
-//! like anybody else (Go's non-handoff form).
+//! A permit is given to the waiter who is first in line. That is not the descriptor's lock: he has to compete
+//! for it like anybody else (Go's non-handoff form).
 
 use gopark_sys::throw;
 
@@ -36,8 +36,8 @@ struct Bucket(Mutex<Lists>);
 
 /// Under its bucket's lock. All memory here is kept and used again.
 struct Lists {
-    /// The addresses that somebody waits on, or for which permits are on their way. Few: they are only here while there
-    /// is contention.
+    /// The addresses that somebody waits on, or for which permits are on their way. Few: they are only here
+    /// while there is contention.
     semas: Vec<Sema>,
     /// Nodes for waiters, in use or not.
     nodes: Vec<Node>,
@@ -49,8 +49,8 @@ struct Lists {
 struct Sema {
     addr: usize,
     permits: u32,
-    /// Waiters, first in first out; a list of its own for each address, so that a thousand waiters on one descriptor do
-    /// not slow down those of another in the same bucket.
+    /// Waiters, first in first out; a list of its own for each address, so that a thousand waiters on one
+    /// descriptor do not slow down those of another in the same bucket.
     head: u32,
     tail: u32,
 }

@@ -1,7 +1,8 @@
 //! Memory that is never given back: a table of `'static` objects found by index.
 //!
-//! Late events and late wakes may still name an object whose user is gone, so its memory has to stay what it was
-//! (Go: type-stable memory, `pollCache`). An index instead of a pointer makes such a name harmless without `unsafe`.
+//! Late events and late wakes may still name an object whose user is gone, so its memory has to stay what it
+//! was (Go: type-stable memory, `pollCache`). An index instead of a pointer makes such a name harmless
+//! without `unsafe`.
 
 use std::sync::OnceLock;
 
@@ -14,9 +15,9 @@ const BUCKETS: usize = 26 << STEP_BITS;
 
 /// Buckets that grow geometrically, eight steps to a doubling.
 ///
-/// Plain doubling would need three bits less of a table, but on average a quarter of the memory of a program with
-/// many idle connections would be unused entries; here it is at most an eighth. The look-up costs the same: a
-/// count of leading zeros, two shifts, one load.
+/// Plain doubling would need three bits less of a table, but on average a quarter of the memory of a program
+/// with many idle connections would be unused entries; here it is at most an eighth. The look-up costs the
+/// same: a count of leading zeros, two shifts, one load.
 pub(crate) struct Slab<T: 'static> {
     buckets: [OnceLock<Box<[T]>>; BUCKETS],
 }
@@ -44,7 +45,8 @@ impl<T> Slab<T> {
         self.buckets.get(bucket)?.get()?.get(offset)
     }
 
-    /// The object at `index`; makes its bucket, all of it, if it is the first of it. Indices are used in order.
+    /// The object at `index`; makes its bucket, all of it, if it is the first of it. Indices are used in
+    /// order.
     pub(crate) fn ensure(&'static self, index: u32, mut make: impl FnMut(u32) -> T) -> &'static T {
         let (bucket, offset, size) = locate(index);
         let Some(cell) = self.buckets.get(bucket) else {

@@ -1,6 +1,7 @@
 //! The reference implementation of [`Runtime`]: goroutines are OS threads, and one thread polls.
 //!
-//! Small and correct, not fast. It makes this crate usable without a scheduler, and is what the crate is tested on.
+//! Small and correct, not fast. It makes this crate usable without a scheduler, and is what the crate is
+//! tested on.
 
 use std::io;
 
@@ -21,11 +22,12 @@ static RUNTIME: ThreadRuntime = ThreadRuntime(());
 /// There are no Ps, so this is the one for callers without.
 static TIMERS: Timers = Timers::new();
 
-/// Where threads park. Kept for ever: a wake-up may still be in `Note::wakeup` when the one it was for has gone on.
+/// Where threads park. Kept for ever: a wake-up may still be in `Note::wakeup` when the one it was for has
+/// gone on.
 static NOTES: Slab<Note> = Slab::new();
 
-/// Notes that nobody parks on, and how many there are. A pool and not one for each thread, because that would need a
-/// thread-local.
+/// Notes that nobody parks on, and how many there are. A pool and not one for each thread, because that would
+/// need a thread-local.
 static FREE: parking_lot::Mutex<FreeNotes> = parking_lot::Mutex::new(FreeNotes { free: Vec::new(), len: 0 });
 
 struct FreeNotes {

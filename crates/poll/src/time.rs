@@ -1,18 +1,18 @@
 //! Timers: a 4-ary heap for each P, and one for callers without a P. Go: `runtime/time.go`.
 //!
-//! Go's heaps are lazy: a stopped or changed timer stays where it is, marked, until somebody cleans up, since the
-//! one who stops it may not hold the lock of the other P's heap for long. That needs two minima, a state machine for
-//! each timer and a purge, and had a series of bugs (golang/go#47329, #47762, #51654, 641e61db57). Here removal is
-//! eager: every timer knows its place, so stopping one is a few swaps under a lock that is nearly always free, and
-//! no heap holds anything that is not armed. Deadlines, the timers that Go's scheme is for, hardly touch the heap at
-//! all (`poll_desc/deadline.rs`).
+//! Go's heaps are lazy: a stopped or changed timer stays where it is, marked, until somebody cleans up, since
+//! the one who stops it may not hold the lock of the other P's heap for long. That needs two minima, a state
+//! machine for each timer and a purge, and had a series of bugs (golang/go#47329, #47762, #51654,
+//! 641e61db57). Here removal is eager: every timer knows its place, so stopping one is a few swaps under a
+//! lock that is nearly always free, and no heap holds anything that is not armed. Deadlines, the timers that
+//! Go's scheme is for, hardly touch the heap at all (`poll_desc/deadline.rs`).
 //!
 //! # Who may do what
 //!
-//! [`Link::home`] says which heap an entry is in. It changes only under that heap's lock, or from none to a heap
-//! under the new heap's lock with a compare-exchange, since two threads may arm the same timer in different heaps.
-//! Who wants to change an entry reads `home`, locks that heap, and *reads `home` again*: the entry may have fired, or
-//! have been moved (golang/go#44868).
+//! [`Link::home`] says which heap an entry is in. It changes only under that heap's lock, or from none to a
+//! heap under the new heap's lock with a compare-exchange, since two threads may arm the same timer in
+//! different heaps. Who wants to change an entry reads `home`, locks that heap, and *reads `home` again*: the
+//! entry may have fired, or have been moved (golang/go#44868).
 //!
 //! Callbacks run with the heap unlocked. The poller is woken with nothing locked.
 
@@ -37,8 +37,8 @@ mod tests;
 
 use heap::{Entry, Heap};
 
-/// Found by the number that entries name. A number and not a reference, because a reference cannot be kept in an
-/// atomic word without `unsafe`.
+/// Found by the number that entries name. A number and not a reference, because a reference cannot be kept in
+/// an atomic word without `unsafe`.
 static HEAPS: Slab<std::sync::OnceLock<&'static Timers>> = Slab::new();
 static HEAPS_LEN: parking_lot::Mutex<u32> = parking_lot::Mutex::new(0);
 
@@ -61,8 +61,8 @@ impl Link {
 
 /// What an entry of a heap stands for.
 ///
-/// The links are in the target and what to do is in the entry, so that a poll descriptor holds two entries in 16
-/// bytes and fits into two cache lines.
+/// The links are in the target and what to do is in the entry, so that a poll descriptor holds two entries in
+/// 16 bytes and fits into two cache lines.
 #[derive(Copy, Clone)]
 pub(crate) enum Target {
     Timer(&'static Timer),
@@ -80,8 +80,8 @@ impl Target {
         }
     }
 
-    /// Puts the entry at `when`, wherever it was. If that is now the earliest of its heap, the caller has to pass the
-    /// returned time to [`wake_net_poller`] once it holds no lock.
+    /// Puts the entry at `when`, wherever it was. If that is now the earliest of its heap, the caller has to
+    /// pass the returned time to [`wake_net_poller`] once it holds no lock.
     pub(crate) fn arm(self, when: i64) -> Option<i64> {
         // 0 is what `wake_time` uses for none (golang/go#42424).
         let when = when.max(1);
@@ -149,14 +149,14 @@ enum Armed {
 
 /// Tells the runtime of a new earliest entry, which is published. With no lock held (golang/go#38023).
 ///
-/// The runtime asks [`poller`](crate::poller), in which is the fence that pairs with the poller's: either that one reads
-/// our `wake_time` before it blocks, or the runtime sees that it blocks, and until when.
+/// The runtime asks [`poller`](crate::poller), in which is the fence that pairs with the poller's: either
+/// that one reads our `wake_time` before it blocks, or the runtime sees that it blocks, and until when.
 pub(crate) fn wake_net_poller(when: i64) {
     runtime().wake_net_poller(when);
 }
 
-/// What happens when a [`Timer`] fires. Runs on whoever checks the timers, which may be a scheduler's own stack: it
-/// must be short and must not park, panic or drop anything of a user.
+/// What happens when a [`Timer`] fires. Runs on whoever checks the timers, which may be a scheduler's own
+/// stack: it must be short and must not park, panic or drop anything of a user.
 #[derive(Copy, Clone)]
 pub enum TimerKind {
     /// `slot.unblock(Ready)`.
@@ -189,8 +189,9 @@ impl Timer {
         }
     }
 
-    /// Arms the timer for `when` (as [`Runtime::nanotime`](crate::Runtime::nanotime)), or moves it there, earlier or
-    /// later. A new one goes to the caller's local timers. A time that has passed fires at the next check.
+    /// Arms the timer for `when` (as [`Runtime::nanotime`](crate::Runtime::nanotime)), or moves it there,
+    /// earlier or later. A new one goes to the caller's local timers. A time that has passed fires at the
+    /// next check.
     ///
     /// Go: runtime/time.go timer.modify
     pub fn arm(&'static self, when: i64) {
@@ -199,8 +200,8 @@ impl Timer {
         }
     }
 
-    /// Stops the timer. True: it was armed and will not fire. False: it was not, or it fires just now, on another
-    /// thread; then its effect may still come after the return.
+    /// Stops the timer. True: it was armed and will not fire. False: it was not, or it fires just now, on
+    /// another thread; then its effect may still come after the return.
     ///
     /// Go: runtime/time.go timer.stop
     pub fn stop(&'static self) -> bool {
@@ -215,7 +216,8 @@ impl Timer {
 
 /// The timers of one P. Go: `timers`
 pub struct Timers {
-    /// Time of the earliest entry, 0: no entry. Written under `heap`'s lock, before it is released; read without.
+    /// Time of the earliest entry, 0: no entry. Written under `heap`'s lock, before it is released; read
+    /// without.
     wake_time: AtomicI64,
     /// Number in `HEAPS` plus 1; 0 until the first entry. Written once, under `heap`'s lock.
     id: AtomicU32,
@@ -248,8 +250,8 @@ impl Timers {
     #[doc(alias = "wakeTime")]
     #[inline]
     pub fn wake_time(&self) -> i64 {
-        // Relaxed: the poller, which must not miss a timer, has a fence before (`Netpoll::block`); any other caller may
-        // see it a moment later.
+        // Relaxed: the poller, which must not miss a timer, has a fence before (`Netpoll::block`); any other
+        // caller may see it a moment later.
         self.wake_time.load(Relaxed)
     }
 
@@ -263,11 +265,11 @@ impl Timers {
         self.wake_time() == 0
     }
 
-    /// Runs everything that is due at `now`, adds to `ready` who became runnable, and returns when the next is due, 0
-    /// if there is none. One load when nothing is due.
+    /// Runs everything that is due at `now`, adds to `ready` who became runnable, and returns when the next
+    /// is due, 0 if there is none. One load when nothing is due.
     ///
-    /// An entry armed by a callback for a time that has passed already may be left for the next check, in which case
-    /// the returned time is not later than `now`: no callback can keep the caller here.
+    /// An entry armed by a callback for a time that has passed already may be left for the next check, in
+    /// which case the returned time is not later than `now`: no callback can keep the caller here.
     ///
     /// Go: runtime/time.go timers.check
     #[inline]
@@ -297,17 +299,17 @@ impl Timers {
 
     /// Moves every timer to `other`: this P is going to be idle for good or for long.
     ///
-    /// Who got `self` from `local_timers` before, and is still on his way, may add an entry after this. It is as good as
-    /// any, but somebody has to check `self` or move it again: a P that retires from its own thread has no such
-    /// callers, one that is stuck in user code may have.
+    /// Who got `self` from `local_timers` before, and is still on his way, may add an entry after this. It is
+    /// as good as any, but somebody has to check `self` or move it again: a P that retires from its own
+    /// thread has no such callers, one that is stuck in user code may have.
     ///
     /// Go: runtime/time.go timers.take
     pub fn move_all_to(&'static self, other: &'static Timers) {
         if std::ptr::eq(self, other) {
             return;
         }
-        // Both locks, so that no entry is in neither heap for a moment; in the order of their numbers, since two Ps
-        // may retire into each other.
+        // Both locks, so that no entry is in neither heap for a moment; in the order of their numbers, since
+        // two Ps may retire into each other.
         let (mut from, mut to);
         if self.id() < other.id() {
             from = self.heap.lock();
@@ -372,7 +374,8 @@ impl Timers {
         let mut heap = self.heap.lock();
         let before = heap.earliest();
         let id = self.id_locked();
-        // Fails if another thread has armed it in the meantime. Acquire pairs with the release of the removal.
+        // Fails if another thread has armed it in the meantime. Acquire pairs with the release of the
+        // removal.
         if target.link().home.compare_exchange(0, id, AcqRel, Relaxed).is_err() {
             return Armed::Moved;
         }
@@ -410,11 +413,11 @@ impl Timers {
     }
 }
 
-/// Parks the caller for `d`, which may be longer by as much as the system takes to wake somebody up. Waits for
-/// nothing if `d` is zero.
+/// Parks the caller for `d`, which may be longer by as much as the system takes to wake somebody up. Waits
+/// for nothing if `d` is zero.
 ///
-/// `slot` and `timer` are the caller's own, and `timer` is a [`TimerKind::Wake`] of `slot`. The timer may be armed
-/// before the caller is parked: a slot remembers that it was readied. (Go's sleep arms it after.)
+/// `slot` and `timer` are the caller's own, and `timer` is a [`TimerKind::Wake`] of `slot`. The timer may be
+/// armed before the caller is parked: a slot remembers that it was readied. (Go's sleep arms it after.)
 ///
 /// Go: runtime/time.go timeSleep
 #[doc(alias = "timeSleep")]

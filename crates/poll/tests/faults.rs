@@ -1,4 +1,5 @@
-//! System calls that fail on demand. The faults are the process's, so there is one test in it, and one thread of it.
+//! System calls that fail on demand. The faults are the process's, so there is one test in it, and one thread
+//! of it.
 #![cfg(not(loom))]
 
 mod util;

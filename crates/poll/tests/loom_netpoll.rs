@@ -114,8 +114,8 @@ fn two_wakers_are_coalesced_and_both_are_seen() {
 fn of_two_that_want_to_block_one_does_and_the_other_is_told() {
     model(2, || {
         let other = thread::spawn(|| WORLD.netpoll.block(|| 0, &mut ReadyList::new()));
-        // Whoever blocks returns because of this; the other returned at once, or blocks afterwards and is woken by
-        // the second.
+        // Whoever blocks returns because of this; the other returned at once, or blocks afterwards and is
+        // woken by the second.
         WORLD.netpoll.wake();
         let here = WORLD.netpoll.block(|| 1, &mut ReadyList::new());
         WORLD.netpoll.wake();

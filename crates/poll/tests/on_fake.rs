@@ -1,4 +1,5 @@
-//! The suite over the scripted fake: what needs no events of the kernel, and what only a script can bring about.
+//! The suite over the scripted fake: what needs no events of the kernel, and what only a script can bring
+//! about.
 #![cfg(not(loom))]
 
 mod suite;

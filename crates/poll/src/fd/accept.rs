@@ -13,8 +13,8 @@ use crate::poll_info::Mode;
 impl Fd {
     /// Accepts a connection, non-blocking and close-on-exec, and waits for one.
     ///
-    /// `ECONNABORTED` is tried again: that connection is gone, the next may not be. `EMFILE` and `ENFILE` are returned;
-    /// see [`wait_for_descriptor`](crate::wait_for_descriptor).
+    /// `ECONNABORTED` is tried again: that connection is gone, the next may not be. `EMFILE` and `ENFILE` are
+    /// returned; see [`wait_for_descriptor`](crate::wait_for_descriptor).
     ///
     /// Go: internal/poll/fd_unix.go FD.Accept
     pub fn accept(&self) -> Result<(OwnedFd, SocketAddr), Error> {
@@ -58,8 +58,8 @@ impl Fd {
 
     /// Waits for the outcome of a connect(2) that is in progress.
     ///
-    /// A wake-up alone proves nothing, and neither does a `SO_ERROR` of 0: a socket that was registered before it began
-    /// to connect has an event waiting. Only a peer does (golang/go#14548, #19289).
+    /// A wake-up alone proves nothing, and neither does a `SO_ERROR` of 0: a socket that was registered
+    /// before it began to connect has an event waiting. Only a peer does (golang/go#14548, #19289).
     pub fn connect_wait(&self) -> Result<(), Error> {
         loop {
             self.wait_write()?;

@@ -23,7 +23,8 @@ impl<'a> Ref<'a> {
 impl Drop for Ref<'_> {
     fn drop(&mut self) {
         if self.0.mu.decref() == Left::Last {
-            // close(2)'s error has no one to go to: whoever closed has returned, or will be told nothing, as in Go.
+            // close(2)'s error has no one to go to: whoever closed has returned, or will be told nothing, as
+            // in Go.
             let _ = self.0.destroy();
         }
     }
@@ -54,7 +55,8 @@ impl Drop for Lock<'_> {
 
 /// A descriptor that cannot be closed while this lives, so that its number stays its own.
 ///
-/// There is no `AsFd` on the descriptor itself, since `close(&self)` could free the number under a `BorrowedFd`.
+/// There is no `AsFd` on the descriptor itself, since `close(&self)` could free the number under a
+/// `BorrowedFd`.
 #[derive(Debug)]
 pub struct FdGuard<'a>(Ref<'a>);
 

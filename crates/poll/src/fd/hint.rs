@@ -1,8 +1,8 @@
 //! Reading without the call that only says `EAGAIN`. Not in Go; 10 to 13 % of a whole echo request.
 //!
-//! After a read that returned less than it was asked for, the socket's queue is empty, so that the next read may wait
-//! for an event first. That is only right if every byte that comes afterwards makes an event that is still to be
-//! seen, so:
+//! After a read that returned less than it was asked for, the socket's queue is empty, so that the next read
+//! may wait for an event first. That is only right if every byte that comes afterwards makes an event that is
+//! still to be seen, so:
 //!
 //! 1. READY is cleared before the call (`prepare`), and never between the call and the next decision. An event that
 //!    came before the clearing was of bytes that the call found; a later one leaves its mark for the next read.

@@ -12,12 +12,13 @@ use crate::fd_mutex::TryLockError;
 use crate::poll_info::Mode;
 
 impl Fd {
-    /// Reads once, and waits for something to read. `Ok(0)` is the end on a stream; an empty `buf` gives `Ok(0)` at
-    /// once, whatever the deadline.
+    /// Reads once, and waits for something to read. `Ok(0)` is the end on a stream; an empty `buf` gives
+    /// `Ok(0)` at once, whatever the deadline.
     ///
     /// # Errors
     ///
-    /// The closed error, [`Error::DeadlineExceeded`], [`Error::NotPollable`], what read(2) says. `EINTR` is retried.
+    /// The closed error, [`Error::DeadlineExceeded`], [`Error::NotPollable`], what read(2) says. `EINTR` is
+    /// retried.
     ///
     /// Go: internal/poll/fd_unix.go FD.Read
     pub fn read(&self, buf: &mut [u8]) -> Result<usize, Error> {
@@ -87,7 +88,8 @@ impl Fd {
         }
     }
 
-    /// Looks at what would be read next, without taking it; waits for it. Sockets only. `Ok(0)` as from a read.
+    /// Looks at what would be read next, without taking it; waits for it. Sockets only. `Ok(0)` as from a
+    /// read.
     pub fn peek(&self, buf: &mut [u8]) -> Result<usize, Error> {
         if buf.is_empty() {
             drop(self.lock(Mode::Read)?);
@@ -123,8 +125,8 @@ impl Fd {
         Ok(())
     }
 
-    /// Any call that reads, in the frame of [`Fd::read`]: lock, deadline, `EINTR` again, `EAGAIN` waits. The call may
-    /// take as much or as little as it likes; datagrams, control messages and the like.
+    /// Any call that reads, in the frame of [`Fd::read`]: lock, deadline, `EINTR` again, `EAGAIN` waits. The
+    /// call may take as much or as little as it likes; datagrams, control messages and the like.
     ///
     /// Go: internal/poll/fd_unix.go FD.ReadFrom, FD.ReadMsg
     pub fn read_with<T>(&self, mut call: impl FnMut(&SysFd) -> gopark_sys::Result<T>) -> Result<T, Error> {

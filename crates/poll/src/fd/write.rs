@@ -17,7 +17,8 @@ impl Fd {
     ///
     /// # Errors
     ///
-    /// Nothing was written: the closed error, [`Error::DeadlineExceeded`], [`Error::UnexpectedEof`], what send(2) says.
+    /// Nothing was written: the closed error, [`Error::DeadlineExceeded`], [`Error::UnexpectedEof`], what
+    /// send(2) says.
     pub fn write(&self, buf: &[u8]) -> Result<usize, Error> {
         let piece = &buf[..self.cap(buf.len())];
         let n = self.write_with(|fd| self.write_call(fd, piece))?;
@@ -71,8 +72,8 @@ impl Fd {
 
     /// [`Fd::write_all`] from several buffers.
     ///
-    /// What `bufs` holds afterwards is unspecified, as with std's `write_all_vectored`: the count says how much was
-    /// written.
+    /// What `bufs` holds afterwards is unspecified, as with std's `write_all_vectored`: the count says how
+    /// much was written.
     ///
     /// Go: internal/poll/writev.go FD.Writev
     #[doc(alias = "writev")]
@@ -151,8 +152,8 @@ impl Fd {
         if self.kind.is_file { rw::write(fd, piece) } else { rw::send(fd, piece) }
     }
 
-    /// One call with as many of `bufs` as one call takes. On a stream a buffer larger than that is cut, and goes alone
-    /// or waits for the next call. `bufs` does not begin with an empty one.
+    /// One call with as many of `bufs` as one call takes. On a stream a buffer larger than that is cut, and
+    /// goes alone or waits for the next call. `bufs` does not begin with an empty one.
     fn writev_call(&self, fd: &SysFd, bufs: &[IoSlice<'_>]) -> gopark_sys::Result<usize> {
         let Some(first) = bufs.first() else { return Ok(0) };
         if self.kind.is_file || self.kind.stream && first.len() >= RW_MAX {

@@ -1,5 +1,5 @@
-//! The poll word and wake-ups, over a fake of the test's own. `block` needs the time from a runtime only when there
-//! is a timer, and stores when it polled, so one is installed for the process.
+//! The poll word and wake-ups, over a fake of the test's own. `block` needs the time from a runtime only when
+//! there is a timer, and stores when it polled, so one is installed for the process.
 
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Once};

@@ -1,17 +1,18 @@
 //! Deadlines of a descriptor. Go: `poll_runtime_pollSetDeadline`, `netpolldeadlineimpl`.
 //!
-//! The idiom that has to be cheap is the idle timeout: before every read the deadline is moved a little later. Go
-//! modifies a timer each time. Here moving later only stores the new time: the entry in the timers' heap stays at the
-//! earlier time, and when it fires it finds that the deadline has moved and arms itself anew. A connection that
-//! reads a thousand times within its timeout touches the heap once. `None` leaves the entry as well.
+//! The idiom that has to be cheap is the idle timeout: before every read the deadline is moved a little
+//! later. Go modifies a timer each time. Here moving later only stores the new time: the entry in the timers'
+//! heap stays at the earlier time, and when it fires it finds that the deadline has moved and arms itself
+//! anew. A connection that reads a thousand times within its timeout touches the heap once. `None` leaves the
+//! entry as well.
 //!
-//! Invariant, under `lock`: if `armed` is not 0, the slot's entry is in a heap at a time not later than `armed`, or
-//! it has just been taken out and [`PollDesc::deadline_fired`] is on its way and will look at `when`. The callback
-//! decides from `when` alone, not from which arming it belongs to: a late or doubled one, also one that belongs to
-//! the slot's last user, does nothing wrong.
+//! Invariant, under `lock`: if `armed` is not 0, the slot's entry is in a heap at a time not later than
+//! `armed`, or it has just been taken out and [`PollDesc::deadline_fired`] is on its way and will look at
+//! `when`. The callback decides from `when` alone, not from which arming it belongs to: a late or doubled
+//! one, also one that belongs to the slot's last user, does nothing wrong.
 //!
-//! Go serves equal read and write deadlines (`SetDeadline`) with one timer. Not here: with arming this rare the second
-//! entry costs nothing that could be measured, and the directions stay independent.
+//! Go serves equal read and write deadlines (`SetDeadline`) with one timer. Not here: with arming this rare
+//! the second entry costs nothing that could be measured, and the directions stay independent.
 
 use gopark_sys::throw;
 
@@ -42,7 +43,8 @@ impl Deadlines {
         self.when = 0;
     }
 
-    /// Stores `when` if that is all there is to do: the entry fires early enough and nothing has to be published.
+    /// Stores `when` if that is all there is to do: the entry fires early enough and nothing has to be
+    /// published.
     #[inline]
     fn moved_later(&mut self, when: i64) -> bool {
         let covered = when == 0 || self.armed != 0 && when >= self.armed;
@@ -75,15 +77,15 @@ impl Synced {
 pub(crate) struct Gone;
 
 impl PollDesc {
-    /// Sets the deadline of `modes` to `when` (monotonic nanoseconds, 0: none; a negative time has passed) if the
-    /// slot is still in its use `seq`.
+    /// Sets the deadline of `modes` to `when` (monotonic nanoseconds, 0: none; a negative time has passed) if
+    /// the slot is still in its use `seq`.
     ///
-    /// The comparison under `lock` is what makes it safe to call this without a reference to the descriptor, which
-    /// saves two atomic operations on a shared word: a slot is freed under the same lock, so as long as the
-    /// generation fits here, the deadline belongs to the caller's descriptor.
+    /// The comparison under `lock` is what makes it safe to call this without a reference to the descriptor,
+    /// which saves two atomic operations on a shared word: a slot is freed under the same lock, so as long as
+    /// the generation fits here, the deadline belongs to the caller's descriptor.
     ///
-    /// The way later reads no clock, so a time that has passed, but lies later than an entry that is itself overdue,
-    /// takes effect when that entry fires, and not before this returns.
+    /// The way later reads no clock, so a time that has passed, but lies later than an entry that is itself
+    /// overdue, takes effect when that entry fires, and not before this returns.
     ///
     /// Go: runtime/netpoll.go poll_runtime_pollSetDeadline
     #[doc(alias = "poll_runtime_pollSetDeadline")]
@@ -133,8 +135,8 @@ impl PollDesc {
         after
     }
 
-    /// The heap's entry came due; `now` is the time of the check. Runs with the heap unlocked, since it takes `lock`
-    /// and who holds that arms timers (golang/go#35532).
+    /// The heap's entry came due; `now` is the time of the check. Runs with the heap unlocked, since it takes
+    /// `lock` and who holds that arms timers (golang/go#35532).
     ///
     /// Go: runtime/netpoll.go netpolldeadlineimpl
     #[doc(alias = "netpolldeadlineimpl")]

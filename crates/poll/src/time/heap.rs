@@ -1,8 +1,8 @@
 //! The heap itself: four children to a node, and every entry knows where it is.
 //!
-//! Four and not two: half the levels, and the children of a node are in one or two cache lines (Go's choice; measured
-//! in Go at about 20 % on timer-heavy programs). The time is in the entry, so that sifting does not touch timers;
-//! their `idx` is written, not read.
+//! Four and not two: half the levels, and the children of a node are in one or two cache lines (Go's choice;
+//! measured in Go at about 20 % on timer-heavy programs). The time is in the entry, so that sifting does not
+//! touch timers; their `idx` is written, not read.
 
 use super::Target;
 use crate::sync::atomic::Ordering::Relaxed;
@@ -80,8 +80,8 @@ impl Heap {
     fn remove_at(&mut self, at: usize) {
         self.entries.swap_remove(at);
         if at < self.entries.len() {
-            // What came from the end may belong further up or further down. If it went up, what is here now was its
-            // ancestor and stays.
+            // What came from the end may belong further up or further down. If it went up, what is here now
+            // was its ancestor and stays.
             self.sift_up(at);
             self.sift_down(at);
         }

@@ -205,6 +205,13 @@ fn a_panic_in_a_callback_gives_its_lock_and_reference_back() {
     });
 }
 
+#[test]
+fn a_descriptor_goes_where_stds_goes() {
+    fn shared<T: Send + Sync + std::panic::UnwindSafe + std::panic::RefUnwindSafe>() {}
+    shared::<Fd>();
+    shared::<TcpStream>();
+}
+
 /// Slots are used again at once: events and wake-ups of the one before must not hurt the next.
 #[test]
 fn connections_that_come_and_go_never_see_each_other() {

@@ -135,7 +135,8 @@ fn a_later_deadline_does_not_wake_and_holds() {
         a.set_read_deadline(after(Duration::from_millis(20))).unwrap();
         let reader = spawn_read(&a);
         a.set_read_deadline(Some(start + Duration::from_millis(120))).unwrap();
-        // The first entry fires meanwhile, and finds that the deadline has moved, unless this thread stood still.
+        // The first entry fires meanwhile, and finds that the deadline has moved, unless this thread stood
+        // still.
         let moved_in_time = start.elapsed() < Duration::from_millis(20);
         assert_eq!(reader.join().unwrap(), Err(TIMEOUT));
         assert!(!moved_in_time || start.elapsed() >= Duration::from_millis(120));

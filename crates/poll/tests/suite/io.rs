@@ -192,8 +192,8 @@ fn write_sends_one_chunk_and_try_write_says_when_there_is_no_room() {
 fn test_consume() {
     setup();
     bounded(|| {
-        // A socket that takes little at a time, so that calls end in the middle of buffers, at their ends, and
-        // among empty ones.
+        // A socket that takes little at a time, so that calls end in the middle of buffers, at their ends,
+        // and among empty ones.
         let (a, mut far) = half_pair();
         a.control(|fd| socket2::SockRef::from(&fd.as_fd()).set_send_buffer_size(4096)).unwrap().unwrap();
         let chunks: Vec<Vec<u8>> = (0..900_usize).map(|i| vec![i as u8; (i * i) % 3001]).collect();

@@ -72,8 +72,8 @@ fn after_whatever_spoils_the_hint_no_read_waits_before_its_call() {
             short_read(&a, token, &mut far, READABLE.union(spoiler));
             for _ in 0..3 {
                 far.write_all(b"data").unwrap();
-                // For good: an event without the spoiler does not bring the hint back. Data on loopback is there when
-                // the write returns.
+                // For good: an event without the spoiler does not bring the hint back. Data on loopback is
+                // there when the write returns.
                 assert_eq!(a.read(&mut [0; 64]), Ok(4), "{spoiler:?}");
             }
         }
