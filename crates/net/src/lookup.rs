@@ -146,7 +146,7 @@ mod tests {
             is_at_most_one::<A::Iter>()
         }
         let addr: SocketAddr = "127.0.0.1:80".parse().unwrap();
-        assert!(is(addr) && is((addr.ip(), 80)) && is(&addr));
+        assert!(is(addr) && is((addr.ip(), 80)) && is::<&SocketAddr>(&addr));
         assert!(!is("127.0.0.1:80") && !is(("localhost", 80)) && !is(String::new()) && !is(&[addr][..]));
     }
 }

@@ -176,7 +176,7 @@ both! {
         let free = StdListener::bind("127.0.0.1:0").unwrap();
         let local = free.local_addr().unwrap();
         let dialer = Dialer::new().local_addr(local);
-        let err = dialer.dial("tcp", &ln.addr().to_string()).err().expect("the port is in use");
+        let err = dialer.dial("tcp", &ln.addr().to_string()).expect_err("the port is in use");
         assert_eq!(
             err.to_string(),
             format!("dial tcp {local}->{}: bind: address already in use", ln.addr()),

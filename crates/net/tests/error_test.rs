@@ -15,7 +15,7 @@ procs!();
 
 /// The text of the error, which must be an `OpError` for `op` and not empty-handed.
 fn text<T>(op: &str, result: io::Result<T>) -> String {
-    let err = result.err().expect("an error");
+    let Err(err) = result else { panic!("{op}: no error") };
     let inner = OpError::of(&err).unwrap_or_else(|| panic!("not an OpError: {err}"));
     assert_eq!(inner.op, op);
     assert_eq!(inner.source().expect("a cause").to_string(), inner.err.to_string());

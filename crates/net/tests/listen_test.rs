@@ -114,7 +114,7 @@ both! {
         let v4 = TcpListener::bind("0.0.0.0:0").unwrap();
         assert!(v4.local_addr().unwrap().is_ipv4());
         let at = join_host_port("::1", &v4.local_addr().unwrap().port().to_string());
-        assert_eq!(dial("tcp", &at).err().expect("not listened on").kind(), ErrorKind::ConnectionRefused);
+        assert_eq!(dial("tcp", &at).expect_err("not listened on").kind(), ErrorKind::ConnectionRefused);
         let any = TcpListener::bind("[::]:0").unwrap();
         for host in ["127.0.0.1", "::1"] {
             dial("tcp", &join_host_port(host, &any.local_addr().unwrap().port().to_string())).unwrap();
@@ -192,7 +192,7 @@ both! {
         let at = one.addr().to_string();
         let other = shared.listen_tcp("tcp", &at).unwrap();
         assert_eq!(one.addr(), other.addr());
-        assert_eq!(listen("tcp", &at).err().expect("it did not say so").kind(), ErrorKind::AddrInUse);
+        assert_eq!(listen("tcp", &at).expect_err("it did not say so").kind(), ErrorKind::AddrInUse);
     }
 
     // Go: net TestTCPConnKeepAliveConfigListener

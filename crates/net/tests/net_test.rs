@@ -7,11 +7,20 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use gopark_net::{
-    Conn, TcpConn, TcpListener, dial, is_closed, is_temporary, is_timeout, listen, raw_os_error, spawn,
+    Conn, JoinHandle, TcpConn, TcpListener, dial, is_closed, is_temporary, is_timeout, listen, raw_os_error,
+    spawn,
 };
 use util::{ago, assert_blocked, assert_closed, fill, join_soon, local_listener, narrow_pair, pair};
 
 procs!();
+
+/// After a while, none of them has returned.
+fn all_blocked<T: Send + 'static>(mut handles: Vec<JoinHandle<T>>) -> Vec<JoinHandle<T>> {
+    let last = handles.pop().expect("at least one");
+    handles.push(assert_blocked(last));
+    assert!(handles.iter().all(|handle| !handle.is_finished()), "one returned");
+    handles
+}
 
 both! {
     // Go: net TestCloseRead
@@ -77,7 +86,7 @@ both! {
         assert_closed(ln.accept());
         assert_closed(ln.set_deadline(None));
         assert_closed(ln.close());
-        let err = dial("tcp", &at).err().expect("nobody listens");
+        let err = dial("tcp", &at).expect_err("nobody listens");
         assert_eq!(err.kind(), ErrorKind::ConnectionRefused, "{err}");
     }
 
@@ -191,7 +200,7 @@ both! {
             let conn = Arc::clone(&client);
             waiting.push(spawn(move || conn.peek(&mut [0]).map(drop)));
         }
-        let waiting: Vec<_> = waiting.into_iter().map(assert_blocked).collect();
+        let waiting = all_blocked(waiting);
         // Plain threads as well.
         let conn = Arc::clone(&client);
         let thread = std::thread::spawn(move || conn.read(&mut [0]).map(drop));
@@ -203,13 +212,11 @@ both! {
         assert_closed(thread.join().unwrap());
 
         let ln = Arc::new(local_listener());
-        let accepts: Vec<_> = (0..4)
-            .map(|_| {
-                let ln = Arc::clone(&ln);
-                spawn(move || ln.accept().map(drop))
-            })
-            .map(assert_blocked)
-            .collect();
+        let accepts = (0..4).map(|_| {
+            let ln = Arc::clone(&ln);
+            spawn(move || ln.accept().map(drop))
+        });
+        let accepts = all_blocked(accepts.collect());
         ln.close().unwrap();
         for accept in accepts {
             assert_closed(join_soon(accept));

@@ -11,7 +11,7 @@ use gopark_net::{
 
 #[track_caller]
 fn assert_not_started<T>(result: io::Result<T>) {
-    let err = result.err().expect("the runtime is not started");
+    let Err(err) = result else { panic!("the runtime is not started") };
     let op = OpError::of(&err).unwrap_or_else(|| panic!("not an OpError: {err}"));
     assert!(matches!(op.err, Cause::NotStarted), "{err}");
     assert!(err.to_string().contains("Runtime::start()"), "does not name the line to write: {err}");
