@@ -234,10 +234,14 @@ impl StackPool {
     }
 }
 
-#[cfg(any(target_os = "linux", target_os = "android"))]
+/// Memory that is not counted before it is touched. (The BSDs not named never count it.) MAP_STACK: OpenBSD ends a
+/// process whose stack pointer is elsewhere; FreeBSD's makes a mapping that grows, which a slot does not.
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "netbsd", target_os = "openbsd"))]
 const NORESERVE: libc::c_int = libc::MAP_NORESERVE | libc::MAP_STACK;
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[cfg(target_vendor = "apple")]
 const NORESERVE: libc::c_int = libc::MAP_NORESERVE;
+#[cfg(any(target_os = "freebsd", target_os = "dragonfly"))]
+const NORESERVE: libc::c_int = 0;
 
 fn reserve(bytes: usize) -> Result<*mut u8, Errno> {
     let prot = libc::PROT_READ | libc::PROT_WRITE;

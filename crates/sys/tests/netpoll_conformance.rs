@@ -297,8 +297,9 @@ fn a_closed_descriptor_is_not_reported(backend: Backend) {
     rig.close(&conn);
     peer.write_all(b"x").unwrap();
     rig.expect_nothing();
-    let errno = rig.backend.registrar.close(conn.as_fd()).unwrap_err();
-    assert_eq!(errno, Errno::ENOENT);
+    let again = rig.backend.registrar.close(conn.as_fd());
+    // kqueue does not say.
+    assert!(again == Err(Errno::ENOENT) || again == Ok(()) && !cfg!(target_os = "linux"), "{again:?}");
     // Registered again under another token, it is reported under that.
     let again = Token::new(7, 4);
     rig.open(&conn, again);

@@ -116,9 +116,10 @@ impl EpollSelector {
                 tv_nsec: d.subsec_nanos() as libc::c_long,
             };
             let none = std::ptr::null::<libc::sigset_t>();
+            let mask_size = size_of::<u64>(); // the kernel's, not that of the C library's longer sigset_t
             // SAFETY: the list has room for max events, ts is valid, no signal mask is given.
             let n = unsafe {
-                libc::syscall(libc::SYS_epoll_pwait2, epfd, self.list.as_mut_ptr(), max, &ts, none, 8)
+                libc::syscall(libc::SYS_epoll_pwait2, epfd, self.list.as_mut_ptr(), max, &ts, none, mask_size)
             };
             match n {
                 -1 if matches!(Errno::last(), Errno::ENOSYS | Errno::EPERM) => self.has_pwait2 = false,
