@@ -7,7 +7,7 @@
 
 use std::cell::UnsafeCell;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::panic::Location;
 use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, Ordering};
@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use gopark_poll::{ParkSlot, WaitReason};
 
-use crate::newproc::{SpawnError, newproc};
+use crate::newproc::{SpawnError, catch, newproc};
 use crate::park::{Parker, unpark};
 
 /// Shared by a goroutine and its handle.
@@ -197,8 +197,7 @@ where
     unsafe {
         newproc(
             move || {
-                let result = catch_unwind(AssertUnwindSafe(f));
-                theirs.complete(result);
+                theirs.complete(catch(f));
             },
             start,
         )?;

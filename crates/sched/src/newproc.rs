@@ -122,18 +122,26 @@ unsafe fn newproc1<F: FnOnce() + Send>(f: F, start: &'static Location<'static>) 
 
 /// Runs the goroutine's function; a panic ends here.
 fn run_entry<F: FnOnce()>(f: F) {
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {
-        panicked(payload);
+    if let Err(payload) = catch(f) {
+        discard(payload);
     }
 }
 
-#[cold]
-#[inline(never)]
-fn panicked(payload: Box<dyn std::any::Any + Send>) {
-    if SCHED.config().is_some_and(|c| c.panic_abort) {
+/// Calls user code at the base of a goroutine; a panic is its error, or the end of the process if the builder was told
+/// so.
+pub(crate) fn catch<T>(f: impl FnOnce() -> T) -> std::thread::Result<T> {
+    let result = catch_unwind(AssertUnwindSafe(f));
+    if result.is_err() && SCHED.config().is_some_and(|c| c.panic_abort) {
         gopark_sys::throw!("a goroutine panicked, and the runtime was built with panic_abort");
     }
-    // The payload's destructor is user code and may panic as well; its second payload is not worth a third try.
+    result
+}
+
+/// Drops a payload that nobody wants. Its destructor is user code and may panic as well; the second payload is not worth
+/// a third try.
+#[cold]
+#[inline(never)]
+pub(crate) fn discard(payload: Box<dyn std::any::Any + Send>) {
     if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
         std::mem::forget(second);
     }

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use gopark_poll::WaitReason;
 
-use crate::newproc::newproc;
+use crate::newproc::{catch, discard, newproc};
 use crate::park::{Parker, unpark};
 
 /// Hands out goroutines that may borrow what lives for `'env`. See [`scope`].
@@ -60,9 +60,9 @@ impl<'scope> Scope<'scope, '_> {
             newproc(
                 move || {
                     let out = out;
-                    if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {
+                    if let Err(payload) = catch(f) {
                         out.0.panicked.store(true, Ordering::Relaxed); // published by count_out
-                        let _ = catch_unwind(AssertUnwindSafe(|| drop(payload))).map_err(std::mem::forget);
+                        discard(payload);
                     }
                 },
                 Location::caller(),

@@ -73,7 +73,7 @@ fn take_turns(rounds: u32) {
 fn goroutine_parallelism() {
     let _alone = alone();
     for _ in 0..5 {
-        bounded("goroutines in parallel", || take_turns(20));
+        bounded("goroutines in parallel", || take_turns(10));
     }
 }
 
@@ -101,7 +101,7 @@ fn goroutine_parallelism2() {
                 sleep(Duration::from_millis(2));
             }
             for _ in 0..3 {
-                take_turns(20);
+                take_turns(10);
             }
             if let Some(reader) = reader {
                 far.write_all(b"end").unwrap();
