@@ -93,6 +93,8 @@ fn a_sleep_in_a_test_needs_an_excuse() {
     let text = "fn a() {\n    sleep(d);\n    sleep(d); // not for ordering: the load lasts this long\n}\n";
     assert_found(words::sleeps_in_tests, "crates/net/tests/a.rs", text, &[2]);
     assert_found(words::sleeps_in_tests, "crates/net/src/a.rs", text, &[]);
+    let note = "fn a() {\n    note.sleep();\n    usleep(5);\n}\n";
+    assert_found(words::sleeps_in_tests, "crates/sys/tests/note.rs", note, &[3]);
 }
 
 #[test]
