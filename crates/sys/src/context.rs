@@ -34,6 +34,9 @@ unsafe impl Stack for Region {
     }
 }
 
+/// The largest function that corosensei moves to a coroutine's stack: `allocate_obj_on_stack` panics beyond it.
+const ON_STACK_MAX: usize = 1024;
+
 /// Why [`Coroutine::resume`] came back.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub enum Switch {
@@ -55,7 +58,8 @@ impl std::fmt::Debug for Coroutine {
 }
 
 impl Coroutine {
-    /// Prepares `f` to run on the memory from `limit` up to `base`; `f` itself is moved to the top of it.
+    /// Prepares `f` to run on the memory from `limit` up to `base`; `f` itself is moved to the top of it, or to the
+    /// heap if it is larger than 1 KiB.
     ///
     /// The first resume's argument is passed to `f` beside the yielder.
     ///
@@ -66,6 +70,23 @@ impl Coroutine {
     /// - If the coroutine is never resumed to its end, `f` is never dropped; that is safe, but leaks.
     #[inline]
     pub unsafe fn new<F: FnOnce(&Yielder, *mut ())>(
+        base: NonNull<u8>,
+        limit: NonNull<u8>,
+        f: F,
+    ) -> Coroutine {
+        if const { size_of::<F>() > ON_STACK_MAX } {
+            let f = Box::new(f);
+            // SAFETY: the caller's promises.
+            return unsafe { Coroutine::prepare(base, limit, move |yielder, input| f(yielder, input)) };
+        }
+        // SAFETY: as above.
+        unsafe { Coroutine::prepare(base, limit, f) }
+    }
+
+    /// # Safety
+    /// As [`Coroutine::new`]; `f` is no larger than [`ON_STACK_MAX`].
+    #[inline]
+    unsafe fn prepare<F: FnOnce(&Yielder, *mut ())>(
         base: NonNull<u8>,
         limit: NonNull<u8>,
         f: F,
