@@ -27,11 +27,12 @@ use crate::sched::{MAX_COMPENSATING, SCHED, Synced};
 
 /// Marks `pp`, which `mp` has held without a sign of life since `tick`, as stuck and starts another P in its place.
 ///
-/// Called by sysmon. False if the P moved meanwhile, or the limit is reached.
-pub(crate) fn compensate(pp: &'static P, mp: *const M, tick: u32) -> bool {
+/// `blocked`: in a blocking call, rather than computing. Called by sysmon. False if the P moved meanwhile, or the limit
+/// is reached.
+pub(crate) fn compensate(pp: &'static P, mp: *const M, tick: u32, blocked: bool) -> bool {
     let mut s = SCHED.lock();
     let held = ptr::eq(pp.m.load(std::sync::atomic::Ordering::Acquire), mp); // pairs with acquirep
-    if s.stuck >= MAX_COMPENSATING || !held || pp.schedtick() != tick || !pp.mark_stuck() {
+    if s.stuck >= MAX_COMPENSATING || !held || pp.schedtick() != tick || !pp.mark_stuck(blocked) {
         return false;
     }
     s.stuck += 1;

@@ -68,6 +68,7 @@ pub(crate) struct G {
     status: AtomicU32,             // see GStatus
     wait_reason: Cell<WaitReason>, // the goroutine
     wired: Cell<u16>,              // the goroutine: > 0 = must stay on its thread
+    habit: Cell<u8>,               // its M: see habit
     id: Cell<u64>,                 // newproc
     start: Cell<Option<&'static Location<'static>>>, // newproc
     slot: Slot,                    // constant
@@ -97,6 +98,7 @@ impl G {
                 status: AtomicU32::new(GStatus::Dead as u32),
                 wait_reason: Cell::new(WaitReason::Sleep),
                 wired: Cell::new(0),
+                habit: Cell::new(0),
                 id: Cell::new(0),
                 start: Cell::new(None),
                 slot,
@@ -144,7 +146,6 @@ impl G {
         unsafe { (*self.timer.get()).assume_init_ref() }
     }
 
-
     pub(crate) fn id(&self) -> u64 {
         self.id.get()
     }
@@ -152,8 +153,6 @@ impl G {
     pub(crate) fn start_location(&self) -> Option<&'static Location<'static>> {
         self.start.get()
     }
-
-
 
     /// Moves the status word from `from` to `to`; any other present value is a bug that must not spread.
     #[inline]
@@ -176,6 +175,7 @@ impl G {
         f: F,
     ) {
         self.id.set(id);
+        self.habit.set(0);
         self.start.set(Some(start));
         // SAFETY: the slot below the header is this goroutine's alone, and no coroutine is on it: it is `Dead`.
         let co = unsafe { Coroutine::new(self.stack_base(), self.slot.bottom(), f) };
@@ -241,6 +241,15 @@ impl G {
             Some(slot) => slot,
             None => gopark_sys::throw!("park without a slot"),
         }
+    }
+
+    #[inline]
+    pub(crate) fn habit(&self) -> u8 {
+        self.habit.get()
+    }
+
+    pub(crate) fn set_habit(&self, habit: u8) {
+        self.habit.set(habit);
     }
 
     pub(crate) fn is_wired(&self) -> bool {

@@ -19,6 +19,7 @@ mod compensate;
 mod debug;
 mod g;
 mod gqueue;
+mod habit;
 mod join;
 mod m;
 mod newproc;

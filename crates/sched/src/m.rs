@@ -30,16 +30,15 @@ pub(crate) struct Batch {
 /// Go: runtime/runtime2.go m
 #[doc(alias = "m")]
 pub(crate) struct M {
-    pub(crate) id: u32,                         // constant
-    pub(crate) curg: Cell<Option<&'static G>>,  // the thread: the goroutine it runs
-    pub(crate) p: Cell<Option<&'static P>>,     // the thread
+    pub(crate) curg: Cell<Option<&'static G>>, // the thread: the goroutine it runs
+    pub(crate) p: Cell<Option<&'static P>>,    // the thread
     pub(crate) nextp: Cell<Option<&'static P>>, // see the module documentation
-    pub(crate) spinning: Cell<bool>,            // see the module documentation
-    pub(crate) budget: Cell<u32>,               // the thread: operations left before a yield
-    rand: Cell<u32>,                            // the thread
-    batch: UnsafeCell<Batch>,                   // the thread, on g0
-    pub(crate) note: Note,                      // wakes the idle M
-    clock: OnceLock<ThreadClock>,               // set once by the thread; sysmon reads
+    pub(crate) spinning: Cell<bool>,           // see the module documentation
+    pub(crate) budget: Cell<u32>,              // the thread: operations left before a yield
+    rand: Cell<u32>,                           // the thread
+    batch: UnsafeCell<Batch>,                  // the thread, on g0
+    pub(crate) note: Note,                     // wakes the idle M
+    clock: OnceLock<ThreadClock>,              // set once by the thread; sysmon reads
 }
 
 // SAFETY: see the module documentation.
@@ -66,7 +65,6 @@ pub(crate) fn getg() -> Option<&'static G> {
 impl M {
     fn new(id: u32) -> &'static M {
         Box::leak(Box::new(M {
-            id,
             curg: Cell::new(None),
             p: Cell::new(None),
             nextp: Cell::new(None),

@@ -6,7 +6,7 @@
 #![allow(unsafe_code)]
 
 use std::cell::{Cell, UnsafeCell};
-use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
 
 use gopark_poll::Timers;
 
@@ -59,6 +59,7 @@ const GOID_BATCH: u64 = 16;
 pub(crate) struct P {
     pub(crate) id: u32,         // constant
     status: AtomicU32,          // PStatus
+    blocked: AtomicBool,        // sysmon: why it was marked Stuck
     schedtick: AtomicU32,       // the owner adds one at every execute; sysmon reads
     streak: Cell<u32>,          // owner: goroutines run through runnext in a row
     poll_at: Cell<u32>,         // owner: the tick at which the network is polled, busy or not
@@ -84,6 +85,7 @@ impl P {
         P {
             id,
             status: AtomicU32::new(PStatus::Spare as u32),
+            blocked: AtomicBool::new(false),
             schedtick: AtomicU32::new(0),
             streak: Cell::new(0),
             poll_at: Cell::new(POLL_TICKS),
@@ -104,6 +106,11 @@ impl P {
         self.status.load(Ordering::Acquire) == status as u32
     }
 
+    /// Of a stuck P: whether its thread was found blocked, rather than computing.
+    pub(crate) fn was_blocked(&self) -> bool {
+        self.blocked.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn status(&self) -> u32 {
         self.status.load(Ordering::Acquire) // as in `is`
     }
@@ -119,7 +126,8 @@ impl P {
     }
 
     /// Running to Stuck, unless the P has changed hands. Under the scheduler lock.
-    pub(crate) fn mark_stuck(&self) -> bool {
+    pub(crate) fn mark_stuck(&self, blocked: bool) -> bool {
+        self.blocked.store(blocked, Ordering::Relaxed); // published with the status
         let (from, to) = (PStatus::Running as u32, PStatus::Stuck as u32);
         self.status.compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed).is_ok() // pairs with `is`
     }

@@ -23,6 +23,7 @@ use gopark_sys::context::Switch;
 use crate::compensate;
 use crate::g::{G, GStatus, Request};
 use crate::gqueue::GQueue;
+use crate::habit::Turn;
 use crate::m::{Batch, M, acquirep, pidleget, pidleput, releasep, stopm};
 use crate::p::{P, PStatus};
 use crate::park::accept_all;
@@ -64,9 +65,12 @@ fn execute(mp: &'static M, gp: &'static G) {
     if let Some(pp) = mp.p.get() {
         pp.tick();
     }
+    let mut turn = Turn::begin(mp, gp);
     loop {
         // SAFETY: on g0 of mp; gp is ours since it left the queue.
-        let request = match unsafe { gp.resume(mp.as_input()) } {
+        let switch = unsafe { gp.resume(mp.as_input()) };
+        turn.end(mp, gp);
+        let request = match switch {
             Switch::Return => {
                 mp.curg.set(None);
                 gp.casgstatus(GStatus::Running, GStatus::Dead);

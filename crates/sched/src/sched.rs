@@ -50,6 +50,8 @@ pub(crate) struct Sched {
     pub(crate) sysmonnote: Note,
     /// True once shutdown began: no new goroutines.
     pub(crate) stopping: AtomicBool,
+    /// Goroutines that run without a P because of their habit; see `habit`.
+    pub(crate) alone: AtomicU32,
     /// True once the failure to start a thread was logged.
     thread_failure_logged: AtomicBool,
     config: OnceLock<Config>,
@@ -104,6 +106,7 @@ impl Sched {
             goidgen: AtomicU64::new(1),
             sysmonnote: Note::new(),
             stopping: AtomicBool::new(false),
+            alone: AtomicU32::new(0),
             thread_failure_logged: AtomicBool::new(false),
             config: OnceLock::new(),
             stacks: OnceLock::new(),
