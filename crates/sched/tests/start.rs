@@ -90,14 +90,11 @@ fn settings_out_of_range_are_refused_with_the_range() {
 #[test]
 fn a_second_start_is_refused() {
     in_child("a_second_start_is_refused", &[], || {
-        let rt = start(Runtime::builder()).unwrap();
+        let _rt = start(Runtime::builder()).unwrap();
         for _ in 0..3 {
             let err = start(Runtime::builder()).expect_err("the second");
             assert!(err.to_string().contains("started already"), "{err}");
         }
-        drop(rt);
-        // Dropping does not stop anything, nor allow another.
-        assert!(start(Runtime::builder()).is_err());
         assert_eq!(spawn(|| 1).join().unwrap(), 1);
     });
 }
