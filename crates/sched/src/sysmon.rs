@@ -51,14 +51,16 @@ const HOG_NS: i64 = 10_000_000;
 struct Watch {
     tick: u32,
     m: *const M,
-    /// When the tick was first seen, ns.
+    /// Since when neither the tick nor the thread's CPU clock has moved, ns.
     since: i64,
     /// The thread's CPU clock at the first look that found the tick unchanged, ns.
     cpu: Option<i64>,
+    /// The same clock at the last look, ns.
+    seen: i64,
 }
 
 impl Watch {
-    const NONE: Watch = Watch { tick: 0, m: ptr::null(), since: 0, cpu: None };
+    const NONE: Watch = Watch { tick: 0, m: ptr::null(), since: 0, cpu: None, seen: 0 };
 }
 
 /// The thread's life.
@@ -209,13 +211,14 @@ fn look(now: i64, probe: bool, pp: &'static P, watch: &mut Watch) -> Look {
     let tick = pp.schedtick();
     let mp = pp.m.load(Ordering::Acquire).cast_const(); // pairs with acquirep
     if mp.is_null() || tick != watch.tick || !ptr::eq(mp, watch.m) {
-        *watch = Watch { tick, m: mp, since: now, cpu: None };
+        *watch = Watch { tick, m: mp, since: now, cpu: None, seen: 0 };
         if probe
             && !mp.is_null()
             && let Some(clock) = m_of(mp).clock()
             && clock.run_state() == RunState::Blocked
         {
-            watch.cpu = Some(clock.cpu_time_ns());
+            watch.seen = clock.cpu_time_ns();
+            watch.cpu = Some(watch.seen);
             return Look::Asleep;
         }
         return Look::Moved;
@@ -223,9 +226,13 @@ fn look(now: i64, probe: bool, pp: &'static P, watch: &mut Watch) -> Look {
     let Some(clock) = m_of(mp).clock() else { return Look::Moved };
     let cpu = clock.cpu_time_ns();
     let Some(before) = watch.cpu else {
-        watch.cpu = Some(cpu);
+        (watch.cpu, watch.seen) = (Some(cpu), cpu);
         return Look::Suspect;
     };
+    if cpu != watch.seen {
+        // Also a thread that blocks in the end has computed a little since the first look.
+        (watch.seen, watch.since) = (cpu, now);
+    }
     if pp.has_runnext() && SCHED.wake.npidle() > 0 {
         // Nobody is woken for a runnext; this one waits behind a long-running goroutine.
         crate::wakep::wakep();
@@ -235,9 +242,6 @@ fn look(now: i64, probe: bool, pp: &'static P, watch: &mut Watch) -> Look {
     }
     if cpu - before >= HOG_NS {
         return Look::Stuck { blocked: false };
-    }
-    if cpu != before {
-        return Look::Suspect;
     }
     if now - watch.since >= BLOCKED_NS && clock.run_state() == RunState::Blocked {
         return Look::Stuck { blocked: true };
