@@ -35,6 +35,9 @@
 mod error;
 mod fd;
 mod fd_mutex;
+#[cfg(loom)]
+#[doc(hidden)]
+pub mod model;
 mod netpoll;
 mod park_slot;
 mod poll_cache;

@@ -125,19 +125,7 @@ impl PollDesc {
     #[doc(alias = "poll_runtime_pollOpen")]
     pub(crate) fn open(netpoll: &Netpoll, fd: &SysFd) -> Result<PdRef, Errno> {
         let pd = poll_cache::alloc();
-        let info = {
-            let mut synced = pd.cold.lock.lock();
-            if !pd.info.load().closing() {
-                throw!("gopark: a poll descriptor on the free list is in use");
-            }
-            // Nobody is parked on a free slot, but a late event may have left a mark; it would be a spurious
-            // wake-up, and is one if it comes after this.
-            pd.rg.reset();
-            pd.wg.reset();
-            synced.read.reset();
-            synced.write.reset();
-            pd.info.open()
-        };
+        let info = pd.begin();
         if let Err(errno) = netpoll.register(fd, Token::new(pd.index, info.seq())) {
             pd.free();
             return Err(errno);
@@ -182,13 +170,31 @@ impl PollDesc {
 
     /// Go: runtime/netpoll.go freepoll
     fn free(&'static self) {
-        {
-            let mut synced = self.cold.lock.lock();
-            synced.read.reset();
-            synced.write.reset();
-            self.info.free();
-        }
+        self.end();
         poll_cache::free(self);
+    }
+
+    /// A free slot gets a user.
+    pub(crate) fn begin(&self) -> Info {
+        let mut synced = self.cold.lock.lock();
+        if !self.info.load().closing() {
+            throw!("gopark: a poll descriptor on the free list is in use");
+        }
+        // Nobody is parked on a free slot, but a late event may have left a mark; it would be a spurious wake-up, and
+        // is one if it comes after this.
+        self.rg.reset();
+        self.wg.reset();
+        synced.read.reset();
+        synced.write.reset();
+        self.info.open()
+    }
+
+    /// A slot loses its user; from here on its events are stale.
+    pub(crate) fn end(&self) {
+        let mut synced = self.cold.lock.lock();
+        synced.read.reset();
+        synced.write.reset();
+        self.info.free();
     }
 
     /// Before every operation: may it go on? Forgets earlier readiness, so the operation itself has to be

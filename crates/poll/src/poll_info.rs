@@ -9,13 +9,13 @@
 //! | 4 SPOILED | an event came after which a short read proves nothing | netpoll, before READY | free |
 //! | 32..63 | generation of the slot, never 0 | free, under `lock` | |
 //!
-//! Every change is a read-modify-write or, where the generation changes, a store that an old event's
-//! compare-exchange cannot survive: netpoll changes the word only in an exchange that compares the generation
-//! as well (golang/go#59545, #60133: an error event of a closed descriptor hit the next user of its slot).
+//! Every change is a read-modify-write, and netpoll changes the word only in an exchange that compares the
+//! generation as well (golang/go#59545, #60133: an error event of a closed descriptor hit the next user of its
+//! slot).
 
 use crate::sync::atomic::{
     AtomicU64,
-    Ordering::{AcqRel, Acquire, Relaxed, Release},
+    Ordering::{AcqRel, Acquire, Relaxed},
 };
 
 const CLOSING: u64 = 1;
@@ -118,7 +118,7 @@ impl PollInfo {
     /// Starts a use of the slot. Under `lock`; no event can carry the present generation yet.
     pub(crate) fn open(&self) -> Info {
         let new = self.0.load(Relaxed) >> SEQ_SHIFT << SEQ_SHIFT;
-        self.0.store(new, Release);
+        self.0.swap(new, AcqRel);
         Info(new)
     }
 
@@ -138,13 +138,13 @@ impl PollInfo {
 
     /// Ends a use of the slot and makes every event of it stale. Under `lock`.
     ///
-    /// The store may overwrite what netpoll is just setting for the old use; netpoll's exchange in turn fails
-    /// when it comes after the store.
+    /// The swap may overwrite what netpoll is just setting for the old use; netpoll's exchange in turn fails
+    /// when it comes after the swap.
     pub(crate) fn free(&self) {
         let seq = Info(self.0.load(Relaxed)).seq();
         // 0 is never a generation, so that no event with a token of 0 fits a slot.
         let next = if seq >= SEQ_MAX { 1 } else { seq + 1 };
-        self.0.store(u64::from(next) << SEQ_SHIFT | CLOSING, Release);
+        self.0.swap(u64::from(next) << SEQ_SHIFT | CLOSING, AcqRel);
     }
 
     /// Notes what an event of generation `seq` says about the descriptor. False: the event is stale.

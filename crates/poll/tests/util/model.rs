@@ -74,11 +74,12 @@ impl Runtime for ModelRuntime {
     fn charge(&self) {}
 }
 
-/// Checks `f` in every interleaving with at most `preemptions` of them forced.
+/// Checks `f` in every interleaving that takes at most `preemptions` forced switches.
 pub fn model(preemptions: usize, f: impl Fn() + Sync + Send + 'static) {
     gopark_poll::install_for_model(&RUNTIME);
     let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(preemptions);
+    // LOOM_MAX_PREEMPTIONS wins.
+    builder.preemption_bound = builder.preemption_bound.or(Some(preemptions));
     builder.check(f);
 }
 

@@ -1,0 +1,56 @@
+//! What the loom models need of the inside: a poll descriptor without a descriptor. Built under `--cfg loom` only.
+#![allow(missing_docs)]
+
+use gopark_sys::netpoll::Readiness;
+
+use crate::poll_desc::PollDesc;
+use crate::poll_info::{Mode, Refusal};
+use crate::{Error, ReadyList};
+
+/// A slot of its own, not from the cache, whose atomics would belong to an earlier execution.
+#[derive(Copy, Clone)]
+pub struct ModelDesc {
+    pd: &'static PollDesc,
+    pub seq: u32,
+}
+
+fn error(refusal: Refusal) -> Error {
+    match refusal {
+        Refusal::Closing => Error::NetClosing,
+        Refusal::Expired => Error::DeadlineExceeded,
+        Refusal::EventErr => Error::NotPollable,
+    }
+}
+
+impl ModelDesc {
+    pub fn open() -> ModelDesc {
+        let pd: &'static PollDesc = Box::leak(Box::new(PollDesc::new(0)));
+        ModelDesc { pd, seq: pd.begin().seq() }
+    }
+
+    /// Ends this use, which must be evicted, and begins the next one of the same slot.
+    pub fn reuse(self) -> ModelDesc {
+        self.pd.end();
+        ModelDesc { pd: self.pd, seq: self.pd.begin().seq() }
+    }
+
+    pub fn evict(self) {
+        self.pd.evict();
+    }
+
+    pub fn prepare(self, mode: Mode) -> Result<(), Error> {
+        self.pd.prepare(mode).map_err(error)
+    }
+
+    pub fn wait(self, mode: Mode) -> Result<bool, Error> {
+        self.pd.wait(mode).map_err(error)
+    }
+
+    pub fn set_deadline(self, mode: Mode, when: i64) -> bool {
+        self.pd.set_deadline(self.seq, &[mode], when).is_ok()
+    }
+
+    pub fn ready(self, readiness: Readiness, list: &mut ReadyList) {
+        self.pd.ready(self.seq, readiness, list);
+    }
+}
