@@ -89,6 +89,19 @@ pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
+/// Returns when nobody runs any more and the scheduler's counts are what they were in the beginning: every P active and
+/// idle, none stuck, nobody searching. From a plain thread.
+#[track_caller]
+pub fn until_settled() {
+    until("all Ps are idle and none is stuck", || {
+        let c = gopark_sched::debug_counts();
+        let busy = c.ps.iter().filter(|p| p.1 > 0 || p.2).count();
+        (c.active, c.stuck, c.idle, c.npidle, c.spinning, c.global_queue, busy)
+            == (c.procs, 0, c.procs, c.procs, 0, 0, 0)
+            && c.procs + c.spare == c.allp
+    });
+}
+
 /// Keeps the thread busy without a call into the runtime.
 pub fn hog_for(d: Duration) {
     let start = Instant::now();
