@@ -10,7 +10,7 @@
 //! | + `CAUGHT` | sysmon found it blocked |
 //! | > `CAUGHT` | runs without a P |
 //! | `FIRM` | it blocked again while it ran without one |
-//! | − 1 | it came back within `QUICK_NS` when run without one |
+//! | - 1 | it came back within `QUICK_NS` when run without one |
 
 use std::sync::atomic::Ordering;
 

@@ -77,7 +77,7 @@ pub(crate) unsafe fn newproc<F: FnOnce() + Send>(
     if const { std::mem::size_of::<F>() > CLOSURE_MAX } {
         let f = Box::new(f);
         // SAFETY: the caller's promise.
-        return unsafe { newproc1(move || f(), start) };
+        return unsafe { newproc1(f, start) };
     }
     // SAFETY: as above.
     unsafe { newproc1(f, start) }
@@ -137,8 +137,8 @@ pub(crate) fn catch<T>(f: impl FnOnce() -> T) -> std::thread::Result<T> {
     result
 }
 
-/// Drops a payload that nobody wants. Its destructor is user code and may panic as well; the second payload is not worth
-/// a third try.
+/// Drops a payload that nobody wants. Its destructor is user code and may panic as well; the second payload is not
+/// worth a third try.
 #[cold]
 #[inline(never)]
 pub(crate) fn discard(payload: Box<dyn std::any::Any + Send>) {

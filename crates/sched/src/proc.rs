@@ -294,7 +294,7 @@ fn drop_p_and_recheck(mp: &'static M) -> Option<&'static G> {
     if !mp.p.get().is_some_and(|pp| pp.is(PStatus::Running)) {
         return None; // taken for stuck meanwhile: settle at the top. It cannot become so while we hold the lock.
     }
-    let Some(pp) = releasep(mp) else { return None };
+    let pp = releasep(mp)?;
     pidleput(&mut s, pp);
     drop(s);
 

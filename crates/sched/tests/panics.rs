@@ -138,6 +138,7 @@ fn waits() -> Vec<(&'static str, fn())> {
                 }
             });
         }),
+        // not for ordering: any blocking call would do
         ("blocks", || blocking(|| std::thread::sleep(Duration::from_millis(1)))),
         ("polls a flag", || {
             let flag = Arc::new(AtomicBool::new(false));

@@ -85,7 +85,7 @@ pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
     let start = Instant::now();
     while !condition() {
         assert!(start.elapsed() < LONG, "{what}: never came true\n{}", dump());
-        std::thread::sleep(Duration::from_micros(500));
+        std::thread::sleep(Duration::from_micros(500)); // not for ordering: how often we look
     }
 }
 
@@ -241,6 +241,7 @@ pub struct CountDrops(pub std::sync::Arc<std::sync::atomic::AtomicUsize>);
 
 impl Drop for CountDrops {
     fn drop(&mut self) {
-        self.0.fetch_add(1, std::sync::atomic::Ordering::SeqCst); // a counter of a test: strongest, for nothing to doubt
+        // A counter of a test: the strongest ordering, so that nothing is in doubt.
+        self.0.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
     }
 }
