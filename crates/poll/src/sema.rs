@@ -18,7 +18,7 @@ use crate::sync::{Mutex, global};
 #[cfg(not(loom))]
 const BUCKETS: usize = 251;
 #[cfg(loom)]
-const BUCKETS: usize = 1;
+const BUCKETS: usize = 2;
 
 /// End of a list of nodes.
 const END: u32 = u32::MAX;
@@ -68,7 +68,7 @@ impl Table {
 
     #[cfg(loom)]
     fn new() -> Table {
-        Table { buckets: [Bucket(Mutex::new(Lists::new()))] }
+        Table { buckets: std::array::from_fn(|_| Bucket(Mutex::new(Lists::new()))) }
     }
 }
 

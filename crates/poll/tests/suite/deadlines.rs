@@ -147,50 +147,64 @@ fn a_later_deadline_does_not_wake_and_holds() {
 #[test]
 fn a_deadline_moved_later_before_every_read_never_fires_and_fires_when_it_is_not_moved() {
     setup();
-    bounded(|| {
-        let (a, b) = tcp_pair();
-        let echo = thread::spawn(move || {
-            let mut buf = [0; 16];
-            while let Ok(n) = b.read(&mut buf)
-                && n > 0
-            {
-                b.write_all(&buf[..n]).unwrap();
-            }
-        });
-        let idle = Duration::from_millis(250);
-        let start = Instant::now();
-        // Longer than the first deadline, so that its entry fires in between.
-        while start.elapsed() < idle * 3 / 2 {
-            a.set_deadline(after(idle)).unwrap();
-            a.write_all(b"tick").unwrap();
-            // Only a machine that stands still for the whole timeout could fail this.
-            assert_eq!(a.read(&mut [0; 16]), Ok(4));
-        }
-        let last = Instant::now();
-        a.set_deadline(after(idle)).unwrap();
-        assert_eq!(a.read(&mut [0; 16]), Err(TIMEOUT));
-        assert!(last.elapsed() >= idle);
-        a.close().unwrap();
-        echo.join().unwrap();
+    bounded(|| while !talk_for_longer_than_the_first_deadline() {});
+}
+
+/// False: this machine stood still for so long that a deadline passed by right.
+fn talk_for_longer_than_the_first_deadline() -> bool {
+    let (a, b) = tcp_pair();
+    let echo = thread::spawn(move || {
+        let mut buf = [0; 16];
+        while let Ok(n) = b.read(&mut buf)
+            && n > 0
+            && b.write_all(&buf[..n]).is_ok()
+        {}
     });
+    let idle = Duration::from_millis(250);
+    let start = Instant::now();
+    // So long that the first deadline's entry fires in between.
+    while start.elapsed() < idle * 3 / 2 {
+        let set = Instant::now();
+        a.set_deadline(Some(set + idle)).unwrap();
+        let done = a.write_all(b"tick").map_err(|(_, e)| e).and_then(|_| a.read(&mut [0; 16]));
+        if done == Err(TIMEOUT) {
+            assert!(set.elapsed() >= idle, "an earlier deadline fired");
+            return false;
+        }
+        assert_eq!(done, Ok(4));
+    }
+    let last = Instant::now();
+    a.set_deadline(Some(last + idle)).unwrap();
+    assert_eq!(a.read(&mut [0; 16]), Err(TIMEOUT));
+    assert!(last.elapsed() >= idle);
+    a.close().unwrap();
+    echo.join().unwrap();
+    true
 }
 
 #[test]
 fn no_deadline_takes_back_one_that_a_reader_waits_on() {
     setup();
     bounded(|| {
-        let (a, mut far) = half_pair();
-        let a = Arc::new(a);
-        a.set_read_deadline(after(Duration::from_millis(100))).unwrap();
-        let reader = spawn_read(&a);
-        a.set_read_deadline(None).unwrap();
-        // Another descriptor's deadline, set later for a later time, tells when the first has passed.
-        let (other, _far) = half_pair();
-        other.set_read_deadline(after(Duration::from_millis(110))).unwrap();
-        assert_eq!(other.read(&mut [0; 1]), Err(TIMEOUT));
-        assert!(!reader.is_finished());
-        far.write_all(b"x").unwrap();
-        assert_eq!(reader.join().unwrap(), Ok(1));
+        loop {
+            let (a, mut far) = half_pair();
+            let a = Arc::new(a);
+            let start = Instant::now();
+            a.set_read_deadline(Some(start + Duration::from_millis(100))).unwrap();
+            let reader = spawn_read(&a);
+            a.set_read_deadline(None).unwrap();
+            let in_time = start.elapsed() < Duration::from_millis(100);
+            // Another descriptor's deadline, for a later time, tells when the first has passed.
+            let (other, _far) = half_pair();
+            other.set_read_deadline(Some(start + Duration::from_millis(110))).unwrap();
+            assert_eq!(other.read(&mut [0; 1]), Err(TIMEOUT));
+            if in_time {
+                assert!(!reader.is_finished());
+                far.write_all(b"x").unwrap();
+                assert_eq!(reader.join().unwrap(), Ok(1));
+                return;
+            }
+        }
     });
 }
 
