@@ -104,7 +104,8 @@ fn what_waits_on_a_hogs_p_runs_though_the_others_are_never_idle() {
     assert!(late < LATE, "late by {late:?}");
 }
 
-/// Endless loops on all Ps: others start, run, sleep and wake all the same, and there is about one thread more for each.
+/// Endless loops on all Ps: others start, run, sleep and wake all the same, and there is about one thread more for
+/// each.
 #[test]
 fn endless_loops_stall_nobody() {
     let _alone = alone();
@@ -157,7 +158,7 @@ fn unannounced_blocking_is_compensated() {
 fn announced_blocking_takes_no_time_at_all() {
     let _alone = alone();
     let d = Duration::from_millis(50);
-    let took = sixty_four(|d| blocking(|| std::thread::sleep(d)), d);
+    let took = sixty_four(|d| blocking(|| std::thread::sleep(d)), d); // not for ordering: it blocks
     assert!(took < 64 * d / 4 / procs().min(2) as u32, "{took:?}");
     until_settled();
 }
@@ -218,7 +219,7 @@ fn blocking_nests_waits_and_returns() {
     bounded("blocking inside of blocking", || {
         let value = blocking(|| {
             let inner = blocking(|| {
-                std::thread::sleep(Duration::from_millis(2));
+                std::thread::sleep(Duration::from_millis(2)); // not for ordering: it blocks
                 20
             });
             // Waiting as a goroutine, in the middle of it.
@@ -226,7 +227,7 @@ fn blocking_nests_waits_and_returns() {
             yield_now();
             let joined = spawn(|| 1).join().unwrap();
             scope(|s| s.go(yield_now));
-            std::thread::sleep(Duration::from_millis(2));
+            std::thread::sleep(Duration::from_millis(2)); // not for ordering: it blocks
             inner + joined + blocking(|| 21)
         });
         assert_eq!(value, 42);
@@ -245,7 +246,7 @@ fn a_panic_leaves_a_blocking_section_in_order() {
                     spawn(|| {
                         let result = std::panic::catch_unwind(|| {
                             blocking(|| {
-                                std::thread::sleep(Duration::from_micros(100));
+                                std::thread::sleep(Duration::from_micros(100)); // not for ordering: it blocks
                                 panic!("expected by the test");
                             })
                         });
@@ -303,6 +304,7 @@ fn ps_are_neither_lost_nor_left_over() {
                         // Some are counted as hogs, some as blocked, some are not noticed at all.
                         match (i + round) % 3 {
                             0 => hog_for(Duration::from_millis(25)),
+                            // not for ordering: the blocking call
                             1 => std::thread::sleep(Duration::from_millis(3)),
                             _ => hog_for(Duration::from_millis(1)),
                         }
