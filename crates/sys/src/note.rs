@@ -22,14 +22,75 @@ const SLEEPING: u32 = 2;
 
 /// An event that happens once, and one thread that waits for it; then `clear`, and again.
 #[derive(Debug, Default)]
-pub struct Note {
-    word: AtomicU32,
+pub struct Note<W: Futex = Word> {
+    word: W,
+}
+
+/// A word that a thread can sleep on: a parameter so that `tests/loom_note.rs` can model the rest.
+#[doc(hidden)]
+pub trait Futex {
+    /// As an atomic's.
+    fn store(&self, value: u32, order: Ordering);
+    /// As an atomic's.
+    fn load(&self, order: Ordering) -> u32;
+    /// As an atomic's.
+    fn swap(&self, value: u32, order: Ordering) -> u32;
+    /// As an atomic's, with one ordering and no interest in the outcome.
+    fn replace(&self, old: u32, new: u32, order: Ordering);
+    /// Sleeps if the word is `expected`, which is one step against `wake`; until a wake, the end of the time, or for no
+    /// reason at all.
+    fn wait(&self, expected: u32, timeout: Option<Duration>);
+    /// Wakes the sleeper.
+    fn wake(&self);
+}
+
+/// The kernel's.
+#[doc(hidden)]
+#[derive(Debug, Default)]
+pub struct Word(AtomicU32);
+
+impl Futex for Word {
+    #[inline]
+    fn store(&self, value: u32, order: Ordering) {
+        self.0.store(value, order);
+    }
+
+    #[inline]
+    fn load(&self, order: Ordering) -> u32 {
+        self.0.load(order)
+    }
+
+    #[inline]
+    fn swap(&self, value: u32, order: Ordering) -> u32 {
+        self.0.swap(value, order)
+    }
+
+    #[inline]
+    fn replace(&self, old: u32, new: u32, order: Ordering) {
+        let _ = self.0.compare_exchange(old, new, order, order);
+    }
+
+    fn wait(&self, expected: u32, timeout: Option<Duration>) {
+        imp::wait(&self.0, expected, timeout);
+    }
+
+    fn wake(&self) {
+        imp::wake(&self.0);
+    }
 }
 
 impl Note {
     /// A note nothing happened to.
     pub const fn new() -> Note {
-        Note { word: AtomicU32::new(EMPTY) }
+        Note { word: Word(AtomicU32::new(EMPTY)) }
+    }
+}
+
+impl<W: Futex> Note<W> {
+    /// A note on a word of the caller's, which is 0.
+    #[doc(hidden)]
+    pub fn on(word: W) -> Note<W> {
+        Note { word }
     }
 
     /// Forgets the event. By the waiter, when nobody can be about to wake it.
@@ -44,7 +105,7 @@ impl Note {
     pub fn wakeup(&self) {
         // Release: what the waker did before is seen by the sleeper. Acquire is not needed. Pairs with `sleep`.
         if self.word.swap(SIGNALED, Ordering::Release) == SLEEPING {
-            imp::wake(&self.word);
+            self.word.wake();
         }
     }
 
@@ -73,8 +134,8 @@ impl Note {
         if self.word.load(Ordering::Acquire) == SIGNALED {
             return true;
         }
-        let _ = self.word.compare_exchange(EMPTY, SLEEPING, Ordering::Acquire, Ordering::Acquire);
-        imp::wait(&self.word, SLEEPING, timeout);
+        self.word.replace(EMPTY, SLEEPING, Ordering::Acquire); // pairs with `wakeup`
+        self.word.wait(SLEEPING, timeout);
         self.word.load(Ordering::Acquire) == SIGNALED
     }
 }
