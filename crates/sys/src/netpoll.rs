@@ -6,7 +6,8 @@
 //!    edge-triggered: each change of readiness is reported once, and what is ready at registration is reported too.
 //! 2. `Selector::poll` fills `events` with at most its capacity of events and blocks for at most `delay`
 //!    (`None`: until there is one). What does not fit comes with the next call. A delay under a millisecond is
-//!    honoured. It may return early with no event. EINTR is an error like others; the caller knows.
+//!    honoured where the kernel can. It may return early with no event. EINTR is an error like others; the caller
+//!    knows.
 //! 3. `Registrar::wake`, from any thread, makes the present or the next `poll` return with [`Token::WAKER`]. Several
 //!    wakes may become one event. A poll with a delay of zero may swallow it: who relies on it keeps a flag.
 //! 4. `Registrar::close` ends the events of a descriptor, but one already collected may still come: tokens carry a

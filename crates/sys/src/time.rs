@@ -68,17 +68,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_clock_never_goes_back() {
-        let mut last = nanotime();
-        assert!(last > 0);
-        for _ in 0..10_000 {
-            let now = nanotime();
-            assert!(now >= last);
-            last = now;
-        }
-    }
-
-    #[test]
     fn an_instant_is_never_earlier_than_the_clock_said() {
         for _ in 0..100 {
             let before = nanotime();
@@ -104,12 +93,5 @@ mod tests {
             }
         }
         assert!(instant_to_nanotime(past) < at);
-    }
-
-    #[test]
-    fn usleep_sleeps_at_least_that_long() {
-        let before = nanotime();
-        usleep(300);
-        assert!(nanotime() - before >= 300_000);
     }
 }

@@ -374,7 +374,7 @@ fn a_signal_ends_a_poll_with_eintr(backend: Backend) {
     });
     let polled = loop {
         // SAFETY: the thread is not joined yet, so its handle is valid. A signal before the poll is lost; so many.
-        unsafe { libc::pthread_kill(poller.as_pthread_t(), libc::SIGUSR1) };
+        unsafe { libc::pthread_kill(poller.as_pthread_t() as _, libc::SIGUSR1) };
         match result.recv_timeout(Duration::from_millis(1)) {
             Err(mpsc::RecvTimeoutError::Timeout) => {}
             other => break other.unwrap(),

@@ -3,87 +3,95 @@
 mod util;
 
 use std::os::unix::process::ExitStatusExt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use gopark_sys::note::Note;
-use gopark_sys::thread::{self, RunState, ThreadClock};
-use gopark_sys::time::{instant_to_nanotime, nanotime, usleep};
-use util::{LIMIT, bounded, in_child, run_child, stderr_of};
+use gopark_sys::thread;
+use gopark_sys::time::{instant_to_nanotime, nanotime};
+use util::{in_child, run_child, stderr_of};
 
-/// Asks `f` until it is true.
-fn eventually(what: &str, mut f: impl FnMut() -> bool) {
-    let end = Instant::now() + LIMIT;
-    while !f() {
-        assert!(Instant::now() < end, "{what}: never");
-        std::thread::yield_now();
+/// Elsewhere a thread's clock knows nothing.
+#[cfg(target_os = "linux")]
+mod clocks {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::mpsc;
+
+    use gopark_sys::note::Note;
+    use gopark_sys::thread::{RunState, ThreadClock};
+    use gopark_sys::time::usleep;
+    use util::{LIMIT, bounded};
+
+    use super::*;
+
+    /// Asks `f` until it is true.
+    fn eventually(what: &str, mut f: impl FnMut() -> bool) {
+        let end = Instant::now() + LIMIT;
+        while !f() {
+            assert!(Instant::now() < end, "{what}: never");
+            std::thread::yield_now();
+        }
     }
-}
 
-#[cfg(target_os = "linux")]
-#[test]
-fn the_clock_of_a_thread_that_spins_runs() {
-    bounded(|| {
-        let stop = Arc::new(AtomicBool::new(false));
-        let (send, clock) = mpsc::channel();
-        let spinner_stop = Arc::clone(&stop);
-        let spinner = std::thread::spawn(move || {
-            send.send(ThreadClock::new()).unwrap();
-            while !spinner_stop.load(Ordering::Relaxed) {
-                thread::procyield(10);
-            }
-        });
-        let clock = clock.recv().unwrap();
-        let start = clock.cpu_time_ns();
-        eventually("10 ms of processor time", || clock.cpu_time_ns() - start > 10_000_000);
-        eventually("seen running", || clock.run_state() == RunState::Running);
-        stop.store(true, Ordering::Relaxed);
-        spinner.join().unwrap();
-        // It may take the kernel a moment to forget a thread.
-        eventually("unknown once gone", || clock.run_state() == RunState::Unknown);
-    });
-}
-
-#[cfg(target_os = "linux")]
-#[test]
-fn the_clock_of_a_thread_that_sleeps_stands_still() {
-    bounded(|| {
-        let note = Arc::new(Note::new());
-        let (send, clock) = mpsc::channel();
-        let sleeper_note = Arc::clone(&note);
-        // A name that looks like the end of a name and a state.
-        let sleeper = std::thread::Builder::new().name("a) R (b) R 1".to_owned());
-        let sleeper = sleeper
-            .spawn(move || {
+    #[test]
+    fn the_clock_of_a_thread_that_spins_runs() {
+        bounded(|| {
+            let stop = Arc::new(AtomicBool::new(false));
+            let (send, clock) = mpsc::channel();
+            let spinner_stop = Arc::clone(&stop);
+            let spinner = std::thread::spawn(move || {
                 send.send(ThreadClock::new()).unwrap();
-                sleeper_note.sleep();
-            })
-            .unwrap();
-        let clock = clock.recv().unwrap();
-        eventually("seen blocked", || clock.run_state() == RunState::Blocked);
-        let before = clock.cpu_time_ns();
-        assert!(before > 0);
-        usleep(20_000); // not for ordering: time that the sleeper must not use
-        // Its last steps into the sleep may still have been to come.
-        assert!(clock.cpu_time_ns() - before < 1_000_000);
-        assert_eq!(clock.run_state(), RunState::Blocked);
-        note.wakeup();
-        sleeper.join().unwrap();
-        eventually("no clock once gone", || clock.cpu_time_ns() == 0);
-    });
-}
+                while !spinner_stop.load(Ordering::Relaxed) {
+                    thread::procyield(10);
+                }
+            });
+            let clock = clock.recv().unwrap();
+            let start = clock.cpu_time_ns();
+            eventually("10 ms of processor time", || clock.cpu_time_ns() - start > 10_000_000);
+            eventually("seen running", || clock.run_state() == RunState::Running);
+            stop.store(true, Ordering::Relaxed);
+            spinner.join().unwrap();
+            // It may take the kernel a moment to forget a thread.
+            eventually("unknown once gone", || clock.run_state() == RunState::Unknown);
+        });
+    }
 
-#[cfg(target_os = "linux")]
-#[test]
-fn a_thread_sees_itself_running() {
-    let clock = ThreadClock::new();
-    assert_eq!(clock.run_state(), RunState::Running);
-    let before = clock.cpu_time_ns();
-    let start = Instant::now();
-    while start.elapsed() < Duration::from_millis(5) {}
-    assert!(clock.cpu_time_ns() > before);
+    #[test]
+    fn the_clock_of_a_thread_that_sleeps_stands_still() {
+        bounded(|| {
+            let note = Arc::new(Note::new());
+            let (send, clock) = mpsc::channel();
+            let sleeper_note = Arc::clone(&note);
+            // A name that looks like the end of a name and a state.
+            let sleeper = std::thread::Builder::new().name("a) R (b) R 1".to_owned());
+            let sleeper = sleeper
+                .spawn(move || {
+                    send.send(ThreadClock::new()).unwrap();
+                    sleeper_note.sleep();
+                })
+                .unwrap();
+            let clock = clock.recv().unwrap();
+            eventually("seen blocked", || clock.run_state() == RunState::Blocked);
+            let before = clock.cpu_time_ns();
+            assert!(before > 0);
+            usleep(20_000); // not for ordering: time that the sleeper must not use
+            // Its last steps into the sleep may still have been to come.
+            assert!(clock.cpu_time_ns() - before < 1_000_000);
+            assert_eq!(clock.run_state(), RunState::Blocked);
+            note.wakeup();
+            sleeper.join().unwrap();
+            eventually("no clock once gone", || clock.cpu_time_ns() == 0);
+        });
+    }
+
+    #[test]
+    fn a_thread_sees_itself_running() {
+        let clock = ThreadClock::new();
+        assert_eq!(clock.run_state(), RunState::Running);
+        let before = clock.cpu_time_ns();
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_millis(5) {}
+        assert!(clock.cpu_time_ns() > before);
+    }
 }
 
 #[test]

@@ -26,7 +26,8 @@ struct EpollRegistrar {
 struct EpollSelector {
     epfd: Arc<OwnedFd>,
     list: [libc::epoll_event; KERNEL_EVENTS],
-    /// False once the kernel said it has no epoll_pwait2 (before 5.11, or forbidden by a sandbox).
+    /// False once the kernel said it has no epoll_pwait2 (before 5.11, or forbidden by a sandbox): delays are rounded
+    /// up to milliseconds from then on. The mio backend has a timer for such kernels.
     has_pwait2: bool,
 }
 
