@@ -27,11 +27,14 @@ fn start_searcher() {
     if !SCHED.wake.start_searcher() {
         return;
     }
-    let pp = pidleget(&mut SCHED.lock());
-    match pp {
-        Some(pp) => startm(pp, true),
-        None => SCHED.wake.cancel_searcher(true),
-    }
+    let mut s = SCHED.lock();
+    let Some(pp) = pidleget(&mut s) else {
+        // Still under the lock: whoever gives up a P from now on sees needspinning. A moment later all might have
+        // gone idle, and a publisher have relied on the searcher that we counted.
+        return SCHED.wake.cancel_searcher(true);
+    };
+    drop(s);
+    startm(pp, true);
 }
 
 /// The calling M found work and no longer searches; if it was the last, somebody else must.
