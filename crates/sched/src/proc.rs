@@ -324,8 +324,16 @@ fn recheck(mp: &'static M) -> Option<&'static G> {
 }
 
 /// Takes an idle P, as a searcher if asked; false if there is none.
+///
+/// A searcher has seen work that it cannot take then. All Ps are with others, who may be past their search already
+/// because they saw this one; whoever of them gives up a P must search. Go: pidlegetSpinning.
 fn retake_p(mp: &'static M, s: &mut Synced, spinning: bool) -> bool {
-    let Some(pp) = pidleget(s) else { return false };
+    let Some(pp) = pidleget(s) else {
+        if spinning {
+            SCHED.wake.need_searcher();
+        }
+        return false;
+    };
     acquirep(mp, pp);
     if spinning {
         become_spinning(mp);

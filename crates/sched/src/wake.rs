@@ -8,7 +8,7 @@
 //! | --- | --- | --- |
 //! | `npidle` | length of the idle P list | `pidleput`, `pidleget`, under the scheduler lock |
 //! | `nmspinning` | Ms that search for work (or are being started to) | +1: `become_spinning`, `start_searcher`; -1: who stops searching |
-//! | `needspinning` | 1: work was published while no P was idle; who is about to give up its P should search once more | 1: publishers; 0: `become_spinning` |
+//! | `needspinning` | 1: work was published while no P was idle; who is about to give up its P should search once more | 1: publishers, `cancel_searcher`, `need_searcher`; 0: `become_spinning` |
 //!
 //! The rules:
 //! 1. A publisher wakes at most one searcher, and only if an idle P exists and nobody searches.
@@ -80,7 +80,12 @@ impl Wake {
         self.nmspinning.compare_exchange(0, 1, Ordering::AcqRel, Ordering::Relaxed).is_ok() // one start at a time
     }
 
-    /// Takes back what `start_searcher` counted: no P, or no thread, could be had.
+    /// There is work, and no idle P for who found it: whoever gives up a P next must search. Under the scheduler lock.
+    pub(crate) fn need_searcher(&self) {
+        self.needspinning.store(1, Ordering::Relaxed); // a P is given up under the lock
+    }
+
+    /// Takes back what `start_searcher` counted: no P, or no thread, could be had. Under the scheduler lock.
     pub(crate) fn cancel_searcher(&self, spinning: bool) {
         if spinning {
             self.needspinning.store(1, Ordering::Relaxed);
