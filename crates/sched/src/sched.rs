@@ -194,7 +194,8 @@ impl Sched {
     /// Length of the global queue, as a hint.
     #[inline]
     pub(crate) fn runqsize(&self) -> usize {
-        self.runqsize.load(Ordering::Relaxed)
+        // Pairs with globrunqget: who finds the queue empty sees the local queue that its goroutines went to.
+        self.runqsize.load(Ordering::Acquire)
     }
 
     /// Puts one goroutine at the tail of the global queue.
@@ -234,7 +235,7 @@ impl Sched {
             let Some(gp) = s.runq.pop_front() else { break };
             pp.runqput(gp); // local room: the caller's queue is empty or it asked for one
         }
-        self.runqsize.store(s.runq.len(), Ordering::Relaxed);
+        self.runqsize.store(s.runq.len(), Ordering::Release); // pairs with runqsize
         Some(first)
     }
 
