@@ -175,6 +175,8 @@ impl TcpConn {
     /// # std::io::Result::Ok(())
     /// ```
     pub fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {
+        // Also here: the time of an earlier call that was timed out may have left the deadline expired.
+        self.begin_read()?;
         self.fd.pfd.try_read(buf).map_err(|e| self.fd.wrap_try("read", "read", e))
     }
 
@@ -331,6 +333,7 @@ impl TcpConn {
     /// # std::io::Result::Ok(())
     /// ```
     pub fn try_write(&self, buf: &[u8]) -> io::Result<usize> {
+        self.begin_write()?;
         self.fd.pfd.try_write(buf).map_err(|e| self.fd.wrap_try("write", "write", e))
     }
 

@@ -97,6 +97,8 @@ both! {
         }
         assert_timeout(client.peek(&mut [0]));
         assert_timeout(client.readable());
+        // A call that does not wait has no time limit, and the others' is not left behind for it.
+        assert_eq!(client.try_read(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock);
         server.write_all(b"x").unwrap();
         assert_eq!(client.read(&mut [0]).unwrap(), 1);
 

@@ -1,0 +1,136 @@
+//! Every way to fail gives back what it took. In a process of its own, whose descriptors are counted.
+
+mod util;
+
+use std::io;
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+use gopark_net::{Dialer, ListenConfig, TcpConn, TcpListener, dial, listen, sleep, spawn};
+use util::{BlackHole, local_listener, pair};
+
+procs!();
+
+/// How many sockets this process has open. Not all descriptors: sysmon keeps a file for each thread it had to
+/// look at.
+fn open_sockets() -> usize {
+    let is_socket = |entry: io::Result<std::fs::DirEntry>| {
+        let target = std::fs::read_link(entry.ok()?.path()).ok()?;
+        target.to_str()?.starts_with("socket:").then_some(())
+    };
+    std::fs::read_dir("/proc/self/fd").expect("a list").filter_map(is_socket).count()
+}
+
+/// Does `what` a few times, after which there must be as many sockets as before. What is closed in the background
+/// (the loser of a race) gets some time.
+#[track_caller]
+fn assert_no_leak(what: &str, mut work: impl FnMut()) {
+    let before = open_sockets();
+    for _ in 0..10 {
+        work();
+    }
+    let end = Instant::now() + Duration::from_secs(10);
+    while open_sockets() > before {
+        assert!(Instant::now() < end, "{what}: {} sockets leaked", open_sockets() - before);
+        // not for ordering: the pause of a bounded loop
+        sleep(Duration::from_millis(1));
+    }
+}
+
+fn dialing() {
+    let ln = local_listener();
+    let at = ln.addr().to_string();
+    let hole = BlackHole::new();
+    assert_no_leak("a connection", || drop(pair()));
+    assert_no_leak("a closed connection that is kept", || {
+        let (client, server) = pair();
+        client.close().unwrap();
+        server.close().unwrap();
+    });
+    assert_no_leak("a refused dial", || drop(dial("tcp", "127.0.0.1:1").unwrap_err()));
+    assert_no_leak("a dial that runs out of time", || {
+        drop(Dialer::new().timeout(Duration::from_millis(5)).dial("tcp", &hole.addr()).unwrap_err());
+    });
+    assert_no_leak("a dial whose hook fails", || {
+        let dialer = Dialer::new().control(|_, _, _| Err(io::Error::other("no")));
+        drop(dialer.dial("tcp", &at).unwrap_err());
+    });
+    assert_no_leak("a dial whose hook panics", || {
+        let dialer = Dialer::new().control(|_, _, _| std::panic::resume_unwind(Box::new("on purpose")));
+        assert!(catch_unwind(AssertUnwindSafe(|| dialer.dial("tcp", &at))).is_err());
+    });
+    assert_no_leak("a dial whose local port is taken", || {
+        let local: SocketAddr = at.parse().unwrap();
+        drop(Dialer::new().local_addr(local).dial("tcp", &at).unwrap_err());
+    });
+    assert_no_leak("a race that both lose", || {
+        drop(Dialer::new().fallback_delay(Some(Duration::from_nanos(1))).dial("tcp", "[::]:1").unwrap_err());
+    });
+    assert_no_leak("a race that one wins", || {
+        let at = format!("[::]:{}", ln.local_addr().unwrap().port());
+        drop(Dialer::new().fallback_delay(Some(Duration::from_nanos(1))).dial("tcp", &at).unwrap());
+        ln.accept().unwrap();
+    });
+}
+
+fn listening() {
+    let ln = local_listener();
+    let at = ln.addr().to_string();
+    assert_no_leak("a port that is taken", || drop(listen("tcp", &at).unwrap_err()));
+    assert_no_leak("an address that is not ours", || drop(listen("tcp", "192.0.2.1:0").unwrap_err()));
+    assert_no_leak("a listener whose hook fails", || {
+        let config = ListenConfig::new().control(|_, _, _| Err(io::Error::other("no")));
+        drop(config.listen("tcp", "127.0.0.1:0").unwrap_err());
+    });
+    assert_no_leak("connections that nobody accepted", || {
+        let ln = local_listener();
+        let client = TcpConn::connect(ln.local_addr().unwrap()).unwrap();
+        ln.close().unwrap();
+        drop(client);
+    });
+}
+
+fn handing_over() {
+    assert_no_leak("clones", || {
+        let (client, _server) = pair();
+        let _clones = (client.try_clone().unwrap(), client.try_clone().unwrap());
+        client.close().unwrap();
+        assert!(client.try_clone().is_err());
+    });
+    assert_no_leak("from std and back", || {
+        let (client, _server) = pair();
+        let client = TcpConn::from_std(client.into_std().unwrap()).unwrap();
+        drop(std::os::fd::OwnedFd::from(client));
+        let unconnected = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        drop(TcpConn::from_std(unconnected.into()).unwrap_err());
+        let file = std::fs::File::open("/dev/null").unwrap();
+        drop(TcpListener::try_from(std::os::fd::OwnedFd::from(file)).unwrap_err());
+    });
+    assert_no_leak("a goroutine that panics", || {
+        let (client, _server) = pair();
+        let handle = spawn(move || {
+            let _client = client;
+            std::panic::resume_unwind(Box::new("on purpose"));
+        });
+        assert!(handle.join().is_err());
+    });
+    assert_no_leak("a guard that outlives its wish to close", || {
+        let (client, _server) = pair();
+        let guard = client.fd().unwrap();
+        drop(guard);
+        client.close().unwrap();
+    });
+}
+
+#[test]
+fn nothing_leaks_on_any_way_out() {
+    const NAME: &str = "nothing_leaks_on_any_way_out";
+    if util::is_child_for(NAME) {
+        for part in [dialing, listening, handing_over] {
+            util::both(NAME, part);
+        }
+    } else {
+        util::assert_success(util::child(NAME, ""), NAME);
+    }
+}
