@@ -17,7 +17,7 @@ use crate::error::{Cause, DnsError, OpError};
 /// Go: net/lookup.go Resolver.lookupIPAddr
 #[doc(alias = "lookupIPAddr")]
 pub(crate) fn lookup_host(host: &str, deadline: Option<Instant>) -> Result<Vec<(IpAddr, u32)>, Cause> {
-    if host.is_empty() || host.contains('\0') || ends_in_a_number(host) {
+    if !may_be_a_name(host) {
         return Err(no_such_host(host).into());
     }
     if !gopark_poll::is_installed() {
@@ -103,6 +103,15 @@ fn failed(host: &str, err: &io::Error) -> DnsError {
     DnsError { err, name: host.to_owned(), is_timeout: false, is_temporary, is_not_found: false }
 }
 
+/// Whether it makes sense to ask for `host`. What is refused is refused by Go too, without asking.
+///
+/// Go: net/dnsclient.go isDomainName, as far as it goes without knowing DNS
+#[doc(alias = "isDomainName")]
+fn may_be_a_name(host: &str) -> bool {
+    let odd = |c: char| c.is_ascii() && !c.is_ascii_alphanumeric() && !matches!(c, '.' | '-' | '_');
+    !host.is_empty() && host.len() <= 254 && !host.contains(odd) && !ends_in_a_number(host)
+}
+
 /// Whether the last label of `host` is a number. No such name exists; but `getaddrinfo` takes `127.1`, `0x7f.1` and
 /// `2130706433` for addresses, as 4.2BSD did. Go does not, and a filter that reads the text would be fooled.
 fn ends_in_a_number(host: &str) -> bool {
@@ -135,8 +144,11 @@ mod tests {
         {
             assert!(ends_in_a_number(host), "{host}");
         }
+        for host in ["", "a\0b", "a b", "127.0.0.1%lo", "foo:bar", "127.1", &"a".repeat(255)] {
+            assert!(!may_be_a_name(host), "{host}");
+        }
         for host in ["localhost", "example.com", "example.com.", "1.example", "a1", "0xg", "x0x1", "1a"] {
-            assert!(!ends_in_a_number(host), "{host}");
+            assert!(!ends_in_a_number(host) && may_be_a_name(host), "{host}");
         }
     }
 

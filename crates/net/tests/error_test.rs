@@ -42,6 +42,8 @@ both! {
             ("tcp4", "[::1]:80", "dial tcp4: address ::1: no suitable address found"),
             ("tcp6", "127.0.0.1:80", "dial tcp6: address 127.0.0.1: no suitable address found"),
             ("tcp6", "[::ffff:127.0.0.1]:80", "dial tcp6: address ::ffff:127.0.0.1: no suitable address found"),
+            ("tcp", "127.0.0.1%lo:80", "dial tcp: lookup 127.0.0.1%lo: no such host"),
+            ("tcp", "bad_host name:80", "dial tcp: lookup bad_host name: no such host"),
             ("tcp", "127.0.0.1:1", "dial tcp 127.0.0.1:1: connect: connection refused"),
             ("tcp", "[::1]:1", "dial tcp [::1]:1: connect: connection refused"),
             ("tcp4", ":1", "dial tcp4 :1: connect: connection refused"),

@@ -186,6 +186,32 @@ both! {
         }
     }
 
+    /// A link-local address with its zone, from the listener's text to the peer's.
+    // Go: net TestIPv6LinkLocalUnicastTCP
+    fn test_ipv6_link_local_unicast_tcp() {
+        // "fe80... 04 40 20 80 eth0": address, interface, prefix, scope (20 is link-local), flags (40 is
+        // tentative).
+        let interfaces = std::fs::read_to_string("/proc/net/if_inet6").unwrap_or_default();
+        for line in interfaces.lines() {
+            let fields: Vec<&str> = line.split_ascii_whitespace().collect();
+            let flags = u8::from_str_radix(fields[4], 16).unwrap();
+            if fields[3] != "20" || flags & 0x40 != 0 {
+                continue;
+            }
+            let ip = std::net::Ipv6Addr::from_bits(u128::from_str_radix(fields[0], 16).unwrap());
+            let host = format!("{ip}%{}", fields[5]);
+            let ln = listen("tcp6", &join_host_port(&host, "0")).unwrap();
+            let at = ln.addr().to_string();
+            assert!(at.starts_with(&format!("[{host}]:")), "{at}");
+            let conn = dial("tcp", &at).unwrap();
+            let peer = ln.accept().unwrap();
+            assert_eq!((conn.remote_addr(), peer.remote_addr()), (ln.addr(), conn.local_addr()));
+            // By number as well.
+            let number = u32::from_str_radix(fields[1], 16).unwrap();
+            dial("tcp", &at.replace(fields[5], &number.to_string())).unwrap();
+        }
+    }
+
     fn ports_can_be_shared_when_all_say_so() {
         let shared = ListenConfig::new().reuse_port(true);
         let one = shared.listen_tcp("tcp", "127.0.0.1:0").unwrap();
