@@ -22,7 +22,7 @@ use crate::g::G;
 use crate::m::M;
 use crate::p::{P, PStatus};
 use crate::runq::RunQueue;
-use crate::sched::SCHED;
+use crate::sched::{SCHED, Synced};
 
 /// The shortest sleep between two looks, in µs. Go: sysmon's 20.
 const DELAY_MIN_US: u32 = 20;
@@ -86,6 +86,7 @@ pub(crate) fn sysmon() {
         }
         poll_if_stale(now, &mut ready);
         wake_for_overdue_timer(now);
+        wake_for_global_queue();
         let suspects = match retake(now, delay >= PROBE_DELAY_US, &mut watches, &via) {
             Retaken::Compensated => {
                 (idle, delay) = (0, DELAY_MIN_US);
@@ -109,14 +110,18 @@ pub(crate) fn sysmon() {
 }
 
 fn all_idle() -> bool {
-    let s = SCHED.lock();
-    s.pidle.len() == s.active
+    all_idle_locked(&SCHED.lock())
+}
+
+/// Goroutines may wait even so, if no thread can be started; see `wake_for_global_queue`.
+fn all_idle_locked(s: &Synced) -> bool {
+    s.pidle.len() == s.active && s.runq.is_empty()
 }
 
 /// Sleeps until a P is taken from the full idle list; false if that happened already.
 fn deep_sleep() -> bool {
     let mut s = SCHED.lock();
-    if s.pidle.len() != s.active {
+    if !all_idle_locked(&s) {
         return false;
     }
     s.sysmonwait = true;
@@ -148,6 +153,13 @@ fn wake_for_overdue_timer(now: i64) {
     }
     let when = crate::steal::earliest_timer();
     if when != 0 && when <= now {
+        crate::wakep::wakep();
+    }
+}
+
+/// Goroutines wait, and a P is idle: either an M is on its way, or none could be started, and we try again.
+fn wake_for_global_queue() {
+    if SCHED.runqsize() > 0 && SCHED.wake.npidle() > 0 {
         crate::wakep::wakep();
     }
 }
@@ -233,8 +245,9 @@ fn look(now: i64, probe: bool, pp: &'static P, watch: &mut Watch) -> Look {
         // Also a thread that blocks in the end has computed a little since the first look.
         (watch.seen, watch.since) = (cpu, now);
     }
-    if pp.has_runnext() && SCHED.wake.npidle() > 0 {
-        // Nobody is woken for a runnext; this one waits behind a long-running goroutine.
+    if (pp.has_runnext() || !pp.runq.is_empty()) && SCHED.wake.npidle() > 0 {
+        // Nobody is woken for a runnext, also when the bound on its streak moves it to the queue, nor for the last one
+        // that a due timer queues. This one waits behind a long-running goroutine.
         crate::wakep::wakep();
     }
     if SCHED.wake.npidle() > 0 || SCHED.wake.nmspinning() > 0 {
