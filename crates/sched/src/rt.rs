@@ -189,7 +189,7 @@ impl Runtime {
     ///   `EnterGuard`, `StdoutLock`, and off Linux std's `MutexGuard`.
     /// - The runtime is linked statically into the program.
     /// - Signal handlers are installed with `SA_ONSTACK`.
-    /// - C code called from goroutines fits their stack and its guard of 64 KiB.
+    /// - C code called from goroutines fits their stack and its guard of 16 KiB.
     ///
     /// Calls that may block say so in their documentation: all I/O, `sleep`, `yield_now`, `blocking`, `join`, `scope`.
     #[allow(unsafe_code)]

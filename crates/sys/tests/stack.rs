@@ -11,7 +11,7 @@ use util::{in_child, run_child, stderr_of};
 
 /// Small slots, so that many fit.
 const USABLE: usize = 16 << 10;
-const GUARD_PAGES: usize = 16;
+const GUARD_PAGES: usize = 4;
 
 fn low(slot: &Slot) -> usize {
     slot.bottom().addr().get()
@@ -196,7 +196,7 @@ fn touching_a_guard_kills() {
         write(slot.bottom(), 0_usize.wrapping_sub(pages * page_size()), 1);
         return;
     }
-    for pages in ["1", "16"] {
+    for pages in ["1", "4"] {
         for guard in ["", "mprotect"] {
             let env = [("TOUCH", pages), ("GOPARK_STACK_GUARD", guard)];
             dies_of_sigsegv("touching_a_guard_kills", &env);
