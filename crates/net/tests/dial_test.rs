@@ -115,6 +115,32 @@ both! {
         drop(ln);
     }
 
+    /// Both families answer at nearly the same time, so that each cancels the other while that one succeeds: whoever is
+    /// returned has no deadline left on it (golang/go#16523).
+    fn the_winner_of_a_race_is_not_poisoned() {
+        let ln = listen("tcp", "[::]:0").unwrap();
+        let at = format!("[::]:{}", ln.addr().socket_addr().unwrap().port());
+        let server = spawn(move || {
+            for conn in ln.incoming() {
+                let conn = conn.unwrap();
+                let mut buf = [0; 1];
+                if conn.read(&mut buf).unwrap_or(0) == 1 {
+                    let _ = conn.write_all(&buf);
+                    if buf == [0] {
+                        return;
+                    }
+                }
+            }
+        });
+        for round in 0..300_u32 {
+            let dialer = Dialer::new().fallback_delay(Some(Duration::from_nanos(u64::from(round % 3) * 20_000 + 1)));
+            let conn = dialer.timeout(Duration::from_secs(20)).dial_tcp("tcp", &at).unwrap();
+            conn.write_all(&[u8::from(round < 299)]).unwrap_or_else(|e| panic!("round {round}: {e}"));
+            assert_eq!(conn.read(&mut [0]).unwrap_or_else(|e| panic!("round {round}: {e}")), 1);
+        }
+        join_soon(server);
+    }
+
     // Go: net TestDialerLocalAddr
     fn test_dialer_local_addr() {
         let addr = |ip: Option<&str>| ip.map(|ip| TcpAddr {
