@@ -63,8 +63,8 @@ pub(crate) fn getg() -> Option<&'static G> {
 }
 
 impl M {
-    fn new(id: u32) -> &'static M {
-        Box::leak(Box::new(M {
+    fn new(id: u32) -> M {
+        M {
             curg: Cell::new(None),
             p: Cell::new(None),
             nextp: Cell::new(None),
@@ -74,7 +74,7 @@ impl M {
             batch: UnsafeCell::new(Batch { ready: ReadyList::new(), list: GQueue::with_capacity(256) }),
             note: Note::new(),
             clock: OnceLock::new(),
-        }))
+        }
     }
 
     pub(crate) fn as_input(&'static self) -> *mut () {
@@ -146,10 +146,7 @@ pub(crate) fn startm(pp: &'static P, spinning: bool) {
     let mut s = SCHED.lock();
     if let Some(mp) = s.midle.pop() {
         drop(s);
-        mp.nextp.set(Some(pp));
-        mp.spinning.set(spinning);
-        mp.note.wakeup();
-        return;
+        return wake_m(mp, pp, spinning);
     }
     // The id is taken under the lock, so that a count of the Ms never misses one that is about to start.
     let id = s.mcount;
@@ -162,21 +159,46 @@ pub(crate) fn startm(pp: &'static P, spinning: bool) {
     newm(id, pp, spinning);
 }
 
+/// Hands `pp` to an M that was taken from the idle list.
+fn wake_m(mp: &'static M, pp: &'static P, spinning: bool) {
+    mp.nextp.set(Some(pp));
+    mp.spinning.set(spinning);
+    mp.note.wakeup();
+}
+
 /// Go: runtime/proc.go newm.
 #[cold]
 fn newm(id: u32, pp: &'static P, spinning: bool) {
-    let mp = M::new(id);
+    let mp = Box::new(M::new(id));
     mp.nextp.set(Some(pp));
     mp.spinning.set(spinning);
-    let started = gopark_sys::thread::spawn(format!("gopark-m{id}"), move || mstart(mp));
+    // Leaked by the thread: if that cannot be had the M is dropped with the closure.
+    let started = gopark_sys::thread::spawn(format!("gopark-m{id}"), move || mstart(Box::leak(mp)));
     if let Err(err) = started {
-        let mut s = SCHED.lock();
-        s.mcount -= 1;
-        SCHED.wake.cancel_searcher(spinning);
-        pidleput(&mut s, pp);
-        drop(s);
+        thread_failed(pp, spinning);
         SCHED.log_once_thread_failed(&err);
     }
+}
+
+/// No thread could be had for `pp`: the Ms there are must do without.
+#[cold]
+fn thread_failed(pp: &'static P, spinning: bool) {
+    let mut s = SCHED.lock();
+    s.mcount -= 1;
+    if let Some(mp) = s.midle.pop() {
+        drop(s);
+        return wake_m(mp, pp, spinning);
+    }
+    // What is queued on an idle P nobody would look for; at the global queue everybody looks before going to sleep.
+    let mut list = GQueue::new();
+    pp.drain(&mut list);
+    SCHED.globrunqputbatch_locked(&mut s, list);
+    SCHED.wake.cancel_searcher(spinning);
+    SCHED.wake.need_searcher();
+    pidleput(&mut s, pp);
+    drop(s);
+    // And the one that sleeps in the poller, or is about to, must come back for it.
+    gopark_poll::netpoll_break();
 }
 
 /// The first function of an M's thread.
@@ -197,7 +219,16 @@ pub(crate) fn stopm(mp: &'static M) {
     if mp.p.get().is_some() || mp.spinning.get() {
         gopark_sys::throw!("stopm: holding a P or spinning");
     }
-    SCHED.lock().midle.push(mp);
+    let mut s = SCHED.lock();
+    // A P that we could not have may be idle again, because no thread could be started for it.
+    if !s.runq.is_empty()
+        && let Some(pp) = pidleget(&mut s)
+    {
+        drop(s);
+        return acquirep(mp, pp);
+    }
+    s.midle.push(mp);
+    drop(s);
     mp.note.sleep();
     mp.note.clear();
     let Some(pp) = mp.nextp.take() else { gopark_sys::throw!("stopm: woken without a P") };
