@@ -201,10 +201,21 @@ fn thread_failed(pp: &'static P, spinning: bool) {
     gopark_poll::netpoll_break();
 }
 
+/// Ends the process if the thread of an M, or sysmon, unwinds: the panic hook has spoken, and what would be left is a
+/// process that waits for ever for a P that nobody runs. (A panic of a goroutine ends at its base, far from here.)
+pub(crate) struct NoUnwind;
+
+impl Drop for NoUnwind {
+    fn drop(&mut self) {
+        gopark_sys::throw!("a panic in the scheduler");
+    }
+}
+
 /// The first function of an M's thread.
 ///
 /// Go: runtime/proc.go mstart.
 fn mstart(mp: &'static M) {
+    let _never = NoUnwind;
     gopark_sys::tls::set_current_m(mp.as_input());
     let _ = mp.clock.set(ThreadClock::new());
     let Some(pp) = mp.nextp.take() else { gopark_sys::throw!("mstart: no P") };

@@ -4,6 +4,7 @@
 //! Ps are published once, whole, and never freed.
 #![allow(unsafe_code)]
 
+use std::io::Write;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
@@ -249,7 +250,9 @@ impl Sched {
     /// Says once, on standard error, that a thread could not be started.
     pub(crate) fn log_once_thread_failed(&self, err: &std::io::Error) {
         if !self.thread_failure_logged.swap(true, Ordering::Relaxed) {
-            eprintln!(
+            // Not eprintln: it panics if standard error is a closed pipe, and this may be g0.
+            let _ = writeln!(
+                std::io::stderr(),
                 "gopark: cannot start another thread ({err}); going on with those there are. \
                  Raise the limit (ulimit -u, pids.max, kernel.threads-max) if goroutines must block in parallel."
             );

@@ -65,6 +65,7 @@ impl Watch {
 
 /// The thread's life.
 pub(crate) fn sysmon() {
+    let _never = crate::m::NoUnwind;
     let mut watches: Vec<Watch> = Vec::new();
     let (mut ready, via) = (ReadyList::new(), RunQueue::new());
     let (mut idle, mut delay) = (0, DELAY_MIN_US);
