@@ -84,6 +84,26 @@ mod clocks {
     }
 
     #[test]
+    fn a_look_at_the_descriptor_limit_takes_none_away() {
+        if !in_child() {
+            let output = run_child("clocks::a_look_at_the_descriptor_limit_takes_none_away", &[]);
+            assert!(output.status.success(), "{}", stderr_of(&output));
+            return;
+        }
+        util::limit_descriptors(64);
+        let clock = ThreadClock::new();
+        let open = || std::fs::File::open("/dev/null");
+        let mut files = Vec::new();
+        while let Ok(file) = open() {
+            files.push(file);
+        }
+        assert_eq!(clock.run_state(), RunState::Unknown);
+        drop(files.pop());
+        assert_eq!(clock.run_state(), RunState::Running);
+        open().expect("the one that was let go");
+    }
+
+    #[test]
     fn a_thread_sees_itself_running() {
         let clock = ThreadClock::new();
         assert_eq!(clock.run_state(), RunState::Running);

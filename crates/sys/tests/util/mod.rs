@@ -67,6 +67,13 @@ pub(crate) fn in_child() -> bool {
     child
 }
 
+/// Lets this process have `n` descriptors, no more.
+pub(crate) fn limit_descriptors(n: u64) {
+    let limit = libc::rlimit { rlim_cur: n, rlim_max: n };
+    // SAFETY: a plain system call on a valid argument.
+    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) }, 0);
+}
+
 /// What the child wrote to standard error.
 pub(crate) fn stderr_of(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
