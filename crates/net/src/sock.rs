@@ -44,8 +44,9 @@ impl NewSocket {
             return Err(Cause::NotStarted);
         }
         let family = favorite_addr_family(network, laddr, raddr, mode);
-        let ty = Type::STREAM.nonblocking().cloexec();
-        let socket = check("socket", Socket::new_raw(family.domain, ty, None))?;
+        // By sys, since not every system has the two flags at birth.
+        let socket = gopark_sys::sock::socket(family.domain, Type::STREAM, None);
+        let socket = check("socket", socket.map(Socket::from).map_err(io::Error::from))?;
         if family.domain == socket2::Domain::IPV6 {
             // Set either way: the system's default is an administrator's choice. A failure shows when binding.
             let _ = socket.set_only_v6(family.only_v6);
