@@ -17,7 +17,7 @@ use crate::wakep::{wake_net_poller, wakep};
 /// Ps are busy.
 ///
 /// # Panics
-/// If `f` panics, after the P is back.
+/// If `f` panics.
 ///
 /// # Examples
 /// ```no_run
@@ -28,14 +28,15 @@ use crate::wakep::{wake_net_poller, wakep};
 ///
 /// Go: runtime/proc.go entersyscallblock, exitsyscall.
 pub fn blocking<T>(f: impl FnOnce() -> T) -> T {
-    if let Some(mp) = getm() {
-        give_p_away(mp);
-    }
+    // Without a P there is nothing to give away, and none to take back at the end: that is for the outermost section.
+    let Some(mp) = getm().filter(|mp| mp.p.get().is_some()) else { return f() };
+    give_p_away(mp);
     let _back = Back;
     f()
 }
 
-/// Gets a P again at the end of a blocking section, on unwinding too.
+/// Gets a P again at the end of a blocking section. A goroutine that unwinds must not wait for one on its thread, and
+/// goes on without until it next waits for something.
 struct Back;
 
 impl Drop for Back {
