@@ -90,8 +90,8 @@ mod imp {
         /// What the thread does at the moment. About 7 µs: its stat file is opened for each look.
         ///
         /// Keeping it open would save half of that. But in a program at its descriptor limit, a file opened with some
-        /// first look takes the one descriptor that a connection has just let go, and keeps it while an accept waits for
-        /// one. Without a free descriptor the answer is Unknown.
+        /// first look takes the one descriptor that a connection has just let go, and keeps it while an accept waits
+        /// for one. Without a free descriptor the answer is Unknown.
         pub fn run_state(&self) -> RunState {
             let mut text = [0_u8; 256];
             let read = File::open(format!("/proc/self/task/{}/stat", self.tid))
