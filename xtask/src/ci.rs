@@ -93,20 +93,29 @@ fn repeat_test_results() -> Result<()> {
     let path = test_log();
     let Ok(log) = std::fs::read_to_string(&path) else { return Ok(()) };
     println!("\n==== cargo test --workspace, its own lines");
-    let mut suite = "";
     let (mut passed, mut failed) = (0u64, 0u64);
-    for line in log.lines() {
-        let trimmed = line.trim_start();
-        if trimmed.starts_with("Running ") || trimmed.starts_with("Doc-tests ") {
-            suite = trimmed;
-        } else if let Some(counts) = line.strip_prefix("test result: ") {
-            println!("{suite}\n{line}");
-            passed += count_before(counts, " passed").unwrap_or(0);
-            failed += count_before(counts, " failed").unwrap_or(0);
-        }
+    for (suite, counts) in suites(&log) {
+        println!("{suite}\ntest result: {counts}");
+        passed += count_before(counts, " passed").unwrap_or(0);
+        failed += count_before(counts, " failed").unwrap_or(0);
     }
     println!("{passed} passed, {failed} failed");
     Ok(())
+}
+
+/// What ran, each with the rest of its `test result:` line. A failed test may show the output of a test binary
+/// that it started itself, so a suite's own result is the last one before the next suite.
+fn suites(log: &str) -> Vec<(&str, &str)> {
+    let mut found: Vec<(&str, Option<&str>)> = Vec::new();
+    for line in log.lines() {
+        let start = line.trim_start();
+        if start.starts_with("Running ") || start.starts_with("Doc-tests ") {
+            found.push((start, None));
+        } else if let (Some(counts), Some(suite)) = (line.strip_prefix("test result: "), found.last_mut()) {
+            suite.1 = Some(counts);
+        }
+    }
+    found.into_iter().filter_map(|(suite, counts)| Some((suite, counts?))).collect()
 }
 
 /// The number in front of `word`: 12 in "ok. 12 passed; 0 failed".
@@ -167,7 +176,15 @@ fn doc() -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::count_before;
+    use super::{count_before, suites};
+
+    #[test]
+    fn a_suites_own_result_is_its_last() {
+        let log = "     Running unittests a\ntest result: FAILED. 1 passed; 1 failed;\ntest result: FAILED. 2 passed;\n   \
+                   Doc-tests b\n     Running c\ntest result: ok. 3 passed;\n";
+        let want = [("Running unittests a", "FAILED. 2 passed;"), ("Running c", "ok. 3 passed;")];
+        assert_eq!(suites(log), want);
+    }
 
     #[test]
     fn the_counts_are_read_from_the_runners_line() {

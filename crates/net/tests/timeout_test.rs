@@ -145,8 +145,8 @@ both! {
         let mut late = 0;
         for round in 0..10 {
             let timeout = (round + 1) * 5 * MS;
-            client.set_read_deadline(after(timeout)).unwrap();
             let start = Instant::now();
+            client.set_read_deadline(after(timeout)).unwrap();
             assert_timeout(client.read(&mut [0; 256]));
             let took = start.elapsed();
             assert!(took + MS >= timeout, "round {round}: {took:?}");
@@ -202,8 +202,8 @@ both! {
         fill(&client);
         for round in 0..10 {
             let timeout = (round + 1) * 5 * MS;
-            client.set_write_deadline(after(timeout)).unwrap();
             let start = Instant::now();
+            client.set_write_deadline(after(timeout)).unwrap();
             let err = client.write_all(&vec![0; 4 << 20]).unwrap_err();
             assert!(is_timeout(&err), "{err}");
             assert!(start.elapsed() + MS >= timeout, "round {round}");
