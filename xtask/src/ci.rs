@@ -180,7 +180,8 @@ mod tests {
 
     #[test]
     fn a_suites_own_result_is_its_last() {
-        let log = "     Running unittests a\ntest result: FAILED. 1 passed; 1 failed;\ntest result: FAILED. 2 passed;\n   \
+        let log = "     Running unittests a\ntest result: FAILED. 1 passed;\n\
+                   test result: FAILED. 2 passed;\n\
                    Doc-tests b\n     Running c\ntest result: ok. 3 passed;\n";
         let want = [("Running unittests a", "FAILED. 2 passed;"), ("Running c", "ok. 3 passed;")];
         assert_eq!(suites(log), want);

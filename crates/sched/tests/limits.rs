@@ -1,4 +1,6 @@
 //! What happens at the limits of threads, compensation and stacks. Each test has a process of its own.
+//!
+//! The sleeps are not for ordering: they are blocking calls.
 
 mod util;
 
@@ -69,9 +71,9 @@ fn thread_exhaustion() {
         Child::Inside => {
             let _rt = start(Runtime::builder().max_procs(2).max_threads(10));
             for _ in 0..20 {
-                go(|| blocking(|| std::thread::sleep(Duration::from_secs(5)))); // not for ordering: it blocks
+                go(|| blocking(|| std::thread::sleep(Duration::from_secs(5))));
             }
-            std::thread::sleep(Duration::from_secs(5)); // not for ordering: it blocks
+            std::thread::sleep(Duration::from_secs(5));
         }
         Child::Ended(output) => {
             assert_aborted(&output, &["fatal error: program exceeds 10-thread limit", "thread exhaustion"]);
@@ -88,7 +90,7 @@ fn the_last_thread_that_is_allowed_starts() {
         Child::Inside => {
             let rt = start(Runtime::builder().max_procs(2).max_threads(1 + 2 + 20));
             let all: Vec<_> = (0..20)
-                .map(|_| spawn(|| blocking(|| std::thread::sleep(Duration::from_millis(50))))) // not for ordering: it blocks
+                .map(|_| spawn(|| blocking(|| std::thread::sleep(Duration::from_millis(50)))))
                 .collect();
             all.into_iter().for_each(|h| h.join().unwrap());
             assert_eq!(rt.run(|| 1), 1);

@@ -26,7 +26,7 @@ fn overflows(test: &str, env: &[(&str, &str)], words: &[&str], f: fn()) {
     match child(test, env) {
         Child::Inside => {
             f();
-            std::thread::sleep(Duration::from_secs(5));
+            std::thread::sleep(Duration::from_secs(5)); // not for ordering: the process is to end before
         }
         Child::Ended(output) => {
             assert_aborted(&output, words);

@@ -1,6 +1,7 @@
 //! Everything at once, at random, for some seconds; afterwards everything is as it was.
 //!
-//! A failure prints the seed. `GOPARK_TEST_SEED` repeats the choices (not the timing), `GOPARK_TEST_SECONDS` runs longer.
+//! A failure prints the seed. `GOPARK_TEST_SEED` repeats the choices (not the timing), `GOPARK_TEST_SECONDS` runs
+//! longer. The sleeps are not for ordering: they are blocking calls, and how often we look.
 
 mod util;
 

@@ -97,11 +97,15 @@ pub(super) fn thread_locals(tree: &Tree, report: &mut Report) {
     }
 }
 
-const SLEEP_EXCUSE: &str = "// not for ordering:";
+/// Stands on the sleep's line, or above it; in a file's module docs it holds for all of the file.
+const SLEEP_EXCUSE: &str = "not for ordering:";
 
 /// A sleep that orders events makes a test that fails on a busy machine.
 pub(super) fn sleeps_in_tests(tree: &Tree, report: &mut Report) {
     for file in tree.rust().filter(|f| f.is_test() && !f.path.starts_with("benches/")) {
+        if file.comments().iter().any(|l| l.starts_with("//!") && l.contains(SLEEP_EXCUSE)) {
+            continue;
+        }
         for (i, line) in file.code().iter().enumerate() {
             // Without an argument it is a note's, which sleeps until the event itself.
             let timed = line.replace("sleep()", "");
@@ -112,7 +116,7 @@ pub(super) fn sleeps_in_tests(tree: &Tree, report: &mut Report) {
                 || (i > 0 && file.comments()[i - 1].contains(SLEEP_EXCUSE));
             if sleeps && !excused {
                 let what = format!(
-                    "a sleep in a test: wait for the event itself, or say `{SLEEP_EXCUSE} what it is for`"
+                    "a sleep in a test: wait for the event itself, or say `// {SLEEP_EXCUSE} what it is for`"
                 );
                 report.add(&file.path, i + 1, what);
             }
