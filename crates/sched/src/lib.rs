@@ -14,6 +14,10 @@
 //!
 //! No user code (closures, their results, panic payloads, wakers, log subscribers) runs on g0 or under these locks.
 
+// The models (`tests/loom_*.rs`) take the files they are about by path. The rest is built around a static scheduler,
+// which loom's atomics cannot be in, and a context switch, which loom cannot see.
+#![cfg(not(loom))]
+
 mod blocking;
 mod compensate;
 mod debug;
@@ -25,6 +29,7 @@ mod m;
 mod newproc;
 mod overflow;
 mod p;
+mod p_status;
 mod park;
 mod proc;
 mod rt;

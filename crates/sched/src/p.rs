@@ -13,28 +13,10 @@ use gopark_poll::Timers;
 use crate::g::G;
 use crate::gqueue::{GList, GQueue};
 use crate::m::M;
+pub(crate) use crate::p_status::PStatus;
+use crate::p_status::StatusWord;
 use crate::runq::{CAPACITY, RunQueue};
 use crate::sched::SCHED;
-
-/// The states of a P.
-///
-/// | value | meaning | set by |
-/// | --- | --- | --- |
-/// | `Idle` | unbound: on the idle list, or on its way to an M | `releasep` by CAS from `Running`; `publish` from `Spare` |
-/// | `Running` | held by an M; counted in `active` like `Idle` | `acquirep` from `Idle`; `settle` from `Stuck` |
-/// | `Stuck` | held by an M whose goroutine does not come back; no longer counted, everything in it may be stolen | `sysmon`, by CAS from `Running`, under the scheduler lock |
-/// | `Spare` | nobody's; waits to be published as compensation or by a larger GOMAXPROCS | `compensate`, under the scheduler lock |
-///
-/// `sysmon`'s CAS is the only change by somebody who does not hold the P; so the holder leaves `Running` by CAS, and
-/// whoever fails finds `Stuck`.
-#[derive(Copy, Clone, PartialEq, Eq, Debug)]
-#[repr(u32)]
-pub(crate) enum PStatus {
-    Idle = 0,
-    Running = 1,
-    Stuck = 2,
-    Spare = 3,
-}
 
 /// How many times in a row `runnext` may be run before it goes to the tail.
 ///
@@ -58,7 +40,7 @@ const GOID_BATCH: u64 = 16;
 #[repr(align(128))]
 pub(crate) struct P {
     pub(crate) id: u32,         // constant
-    status: AtomicU32,          // PStatus
+    status: StatusWord,         // PStatus
     blocked: AtomicBool,        // sysmon: why it was marked Stuck
     schedtick: AtomicU32,       // the owner adds one at every execute; sysmon reads
     streak: Cell<u32>,          // owner: goroutines run through runnext in a row
@@ -84,7 +66,7 @@ impl P {
     pub(crate) fn new(id: u32) -> P {
         P {
             id,
-            status: AtomicU32::new(PStatus::Spare as u32),
+            status: StatusWord::new(PStatus::Spare),
             blocked: AtomicBool::new(false),
             schedtick: AtomicU32::new(0),
             streak: Cell::new(0),
@@ -102,8 +84,7 @@ impl P {
 
     #[inline]
     pub(crate) fn is(&self, status: PStatus) -> bool {
-        // Acquire: a thief that sees Stuck or Running also sees what was queued before. Pairs with set_status.
-        self.status.load(Ordering::Acquire) == status as u32
+        self.status.is(status)
     }
 
     /// Of a stuck P: whether its thread was found blocked, rather than computing.
@@ -112,24 +93,22 @@ impl P {
     }
 
     pub(crate) fn status(&self) -> u32 {
-        self.status.load(Ordering::Acquire) // as in `is`
+        self.status.raw()
     }
 
     pub(crate) fn set_status(&self, status: PStatus) {
-        self.status.store(status as u32, Ordering::Release); // pairs with `is`
+        self.status.set(status);
     }
 
     /// Running to Idle; false if sysmon made it Stuck. Holder only.
     pub(crate) fn transition_to_idle(&self) -> bool {
-        let (from, to) = (PStatus::Running as u32, PStatus::Idle as u32);
-        self.status.compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed).is_ok() // pairs with `is`
+        self.status.leave_running(PStatus::Idle)
     }
 
     /// Running to Stuck, unless the P has changed hands. Under the scheduler lock.
     pub(crate) fn mark_stuck(&self, blocked: bool) -> bool {
         self.blocked.store(blocked, Ordering::Relaxed); // published with the status
-        let (from, to) = (PStatus::Running as u32, PStatus::Stuck as u32);
-        self.status.compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed).is_ok() // pairs with `is`
+        self.status.leave_running(PStatus::Stuck)
     }
 
     #[inline]

@@ -12,25 +12,22 @@
 //! 6. `is_empty` may be wrong for a queue that changes meanwhile, but never says empty of one that holds an
 //!    element the whole time.
 
-#[cfg(all(runq = "deque", not(loom)))]
+#[cfg(runq = "deque")]
 mod deque;
-#[cfg(any(not(runq = "deque"), loom, test))]
+#[cfg(any(not(runq = "deque"), test))]
 mod ring;
 
-#[cfg(all(runq = "deque", not(loom)))]
+#[cfg(runq = "deque")]
 pub(crate) use deque::RunQueue;
-#[cfg(any(not(runq = "deque"), loom))]
+#[cfg(not(runq = "deque"))]
 pub(crate) use ring::RunQueue;
 
-/// How many goroutines a local queue holds before half of it goes to the global queue.
-#[cfg(not(loom))]
+/// How many goroutines a local queue holds before half of it goes to the global queue. (4 in the models, so that they
+/// get to that.)
 pub(crate) const CAPACITY: usize = 256;
-/// Small enough for loom to reach the overflow.
-#[cfg(loom)]
-pub(crate) const CAPACITY: usize = 4;
 
 /// The name of the run queue this build uses, for reports.
-pub(crate) const NAME: &str = if cfg!(all(runq = "deque", not(loom))) { "deque" } else { "ring" };
+pub(crate) const NAME: &str = if cfg!(runq = "deque") { "deque" } else { "ring" };
 
 #[cfg(test)]
 mod tests;
