@@ -4,7 +4,15 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(target_os = "linux")]
 mod bench;
+#[cfg(not(target_os = "linux"))]
+mod bench {
+    //! The benchmarks read /proc and pin processes: they run on Linux.
+    pub(crate) fn run(_args: &[String]) -> anyhow::Result<()> {
+        anyhow::bail!("the benchmarks measure by what /proc says: they run on Linux only")
+    }
+}
 mod ci;
 mod cmd;
 mod loom;
