@@ -50,8 +50,16 @@ pub(crate) fn compensate(pp: &'static P, mp: *const M, tick: u32, blocked: bool)
 /// P busy that may be never.
 ///
 /// Called by sysmon, in every round, since the goroutine may have begun to queue something just before the P was
-/// marked. `via` is an empty queue to steal through. The P may settle meanwhile, and loses nothing by this.
+/// marked. The P may settle meanwhile, and loses nothing by this.
 pub(crate) fn rescue(pp: &'static P, via: &RunQueue<G>) {
+    rescue_queue(pp, via);
+    if !pp.timers.is_empty() {
+        pp.timers.move_all_to(&SCHED.timers);
+    }
+}
+
+/// The queue alone. `via` is an empty one to steal through.
+pub(crate) fn rescue_queue(pp: &'static P, via: &RunQueue<G>) {
     let mut list = GQueue::new();
     if let Some(gp) = pp.steal_runnext() {
         list.push_back(gp);
@@ -63,9 +71,6 @@ pub(crate) fn rescue(pp: &'static P, via: &RunQueue<G>) {
         stolen = via.pop_front().or_else(|| pp.runq.steal_into(via));
     }
     crate::wakep::injectglist(None, &mut list);
-    if !pp.timers.is_empty() {
-        pp.timers.move_all_to(&SCHED.timers);
-    }
 }
 
 /// A spare P becomes active.

@@ -17,7 +17,7 @@ use std::sync::atomic::Ordering;
 use gopark_poll::{PollerState, ReadyList, last_poll, netpoll_quick, poller};
 use gopark_sys::thread::RunState;
 
-use crate::compensate::{compensate, rescue};
+use crate::compensate::{compensate, rescue, rescue_queue};
 use crate::g::G;
 use crate::m::M;
 use crate::p::{P, PStatus};
@@ -193,6 +193,12 @@ fn retake(now: i64, probe: bool, watches: &mut Vec<Watch>, via: &RunQueue<G>) ->
                     result = Retaken::Suspects;
                 }
             }
+            Look::Overdue => {
+                rescue_queue(pp, via);
+                if matches!(result, Retaken::Nothing) {
+                    result = Retaken::Suspects;
+                }
+            }
             Look::Asleep => {
                 if !matches!(result, Retaken::Compensated) {
                     result = Retaken::Asleep;
@@ -216,6 +222,8 @@ enum Look {
     Asleep,
     /// It did not.
     Suspect,
+    /// It did not for so long that what waits behind it must be handed to others, who are there.
+    Overdue,
     /// It must be compensated for.
     Stuck { blocked: bool },
 }
@@ -251,10 +259,13 @@ fn look(now: i64, probe: bool, pp: &'static P, watch: &mut Watch) -> Look {
         // that a due timer queues. This one waits behind a long-running goroutine.
         crate::wakep::wakep();
     }
+    let hog = cpu - before >= HOG_NS;
     if SCHED.wake.npidle() > 0 || SCHED.wake.nmspinning() > 0 {
-        return Look::Suspect; // somebody is there to take the work
+        // Somebody is there to take the work; or seems to be: a searcher that the kernel has put aside finds none,
+        // and one of many Ps may be passed over for long.
+        return if hog { Look::Overdue } else { Look::Suspect };
     }
-    if cpu - before >= HOG_NS {
+    if hog {
         return Look::Stuck { blocked: false };
     }
     if now - watch.since >= BLOCKED_NS && clock.run_state() == RunState::Blocked {
