@@ -44,6 +44,7 @@ pub(crate) struct P {
     blocked: AtomicBool,        // sysmon: why it was marked Stuck
     schedtick: AtomicU32,       // the owner adds one at every execute; sysmon reads
     streak: Cell<u32>,          // owner: goroutines run through runnext in a row
+    yielded: Cell<bool>,        // owner: a goroutine yielded, so the global queue comes first now
     poll_at: Cell<u32>,         // owner: the tick at which the network is polled, busy or not
     pub(crate) m: AtomicPtr<M>, // the owner, or null; set by acquirep and releasep
     /// A goroutine made ready by the running one, to run next, or null. The owner swaps in and out, a thief may
@@ -70,6 +71,7 @@ impl P {
             blocked: AtomicBool::new(false),
             schedtick: AtomicU32::new(0),
             streak: Cell::new(0),
+            yielded: Cell::new(false),
             poll_at: Cell::new(POLL_TICKS),
             m: AtomicPtr::new(std::ptr::null_mut()),
             runnext: AtomicPtr::new(std::ptr::null_mut()),
@@ -136,6 +138,18 @@ impl P {
     pub(crate) fn polled(&self) {
         let ticks = (self.runq.len() as u32).max(POLL_TICKS);
         self.poll_at.set(self.schedtick().wrapping_add(ticks));
+    }
+
+    /// A goroutine yields. Owner only.
+    #[inline]
+    pub(crate) fn yielded(&self) {
+        self.yielded.set(true);
+    }
+
+    /// Whether one did since the last call. Owner only.
+    #[inline]
+    pub(crate) fn take_yielded(&self) -> bool {
+        self.yielded.replace(false)
     }
 
     /// Puts `gp` into the `runnext` slot; who was there goes to the tail. True if something went to the queue, for

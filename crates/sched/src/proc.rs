@@ -27,6 +27,7 @@ use crate::habit::Turn;
 use crate::m::{Batch, M, acquirep, pidleget, pidleput, releasep, stopm};
 use crate::p::{P, PStatus};
 use crate::park::accept_all;
+use crate::runq::CAPACITY;
 use crate::sched::{SCHED, Synced};
 use crate::steal::{Stolen, earliest_timer, steal_work};
 use crate::wakep::{injectglist, resetspinning, wake_net_poller, wakep};
@@ -40,6 +41,9 @@ const PREFETCH_AHEAD: u32 = 4;
 
 /// The most goroutines one trip to the global queue takes. Go: half of the local queue.
 const GLOBAL_BATCH: usize = 128;
+
+/// The most that are taken from the global queue after a goroutine yielded.
+const YIELD_BATCH: usize = 32;
 
 /// How many operations that did not park a goroutine may do in one go; then the next one yields.
 pub(crate) const BUDGET: u32 = 64;
@@ -104,15 +108,20 @@ fn execute(mp: &'static M, gp: &'static G) {
     }
 }
 
-/// A goroutine that yields goes behind the others: of its P, or of all when the global queue is not empty.
+/// A goroutine that yields goes behind the others of its P, and what waits in the global queue comes before it.
 ///
-/// Go always sends it to the global queue, whose lock every yield would take. Always the local queue would be wrong:
-/// a few goroutines that yield in a loop keep it from ever being empty, and what waits in the global queue would get
-/// one turn in 61 (measured: 1 µs a goroutine instead of 30 ns).
+/// Go sends it to the global queue, whose lock every yield would take; and once some goroutines yield through the global
+/// queue it is never empty again, so to do that only while it is not empty would soon be always (measured: 45 ns a
+/// yield, then 90, on two Ps). Without a look at the global queue a few goroutines that yield in a loop would keep the
+/// local one from ever being empty, and what waits in the global queue would get one turn in 61 (measured: 1 µs a
+/// goroutine instead of 30 ns).
 fn requeue(mp: &'static M, gp: &'static G) {
     match mp.p.get() {
-        Some(pp) if SCHED.runqsize() == 0 => pp.runqput(gp),
-        _ => SCHED.globrunqput(gp),
+        Some(pp) => {
+            pp.yielded();
+            pp.runqput(gp);
+        }
+        None => SCHED.globrunqput(gp),
     }
     wakep();
 }
@@ -207,8 +216,11 @@ fn fairness(mp: &'static M, pp: &'static P) -> Option<&'static G> {
     if pp.poll_is_due() {
         poll_busy(mp, pp);
     }
-    if tick.is_multiple_of(GLOBAL_TICKS) && SCHED.runqsize() > 0 {
-        return SCHED.globrunqget(&mut SCHED.lock(), pp, 1);
+    let yielded = pp.take_yielded();
+    if (yielded || tick.is_multiple_of(GLOBAL_TICKS)) && SCHED.runqsize() > 0 {
+        // As many as there is surely room for: only the owner adds to the local queue.
+        let max = if yielded { YIELD_BATCH.min(CAPACITY - pp.runq.len()) } else { 1 };
+        return SCHED.globrunqget(&mut SCHED.lock(), pp, max);
     }
     None
 }

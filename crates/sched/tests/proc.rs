@@ -284,6 +284,40 @@ fn many_goroutines_run_once_each() {
     }
 }
 
+/// What comes from outside gets its turn beside goroutines that only yield, and then these go on without the scheduler
+/// lock: through the global queue each yield would take it, and that queue would never be empty again.
+#[test]
+fn yields_empty_the_global_queue_and_do_not_fill_it() {
+    const N: usize = 64;
+    let _alone = alone();
+    runtime();
+    let stop = Arc::new(AtomicBool::new(false));
+    let yielders: Vec<JoinHandle<()>> = (0..8 * procs())
+        .map(|_| {
+            let stop = Arc::clone(&stop);
+            spawn(move || {
+                while !stop.load(Relaxed) {
+                    yield_now();
+                }
+            })
+        })
+        .collect();
+    for _ in 0..5 {
+        let ran = Arc::new(AtomicUsize::new(0));
+        for _ in 0..N {
+            let ran = Arc::clone(&ran);
+            go(move || {
+                ran.fetch_add(1, Relaxed);
+            });
+        }
+        until("what came from outside ran", || ran.load(Relaxed) == N);
+        let empty = (0..100).filter(|_| gopark_sched::debug_counts().global_queue == 0).count();
+        assert!(empty > 50, "the global queue was empty in {empty} of 100 looks");
+    }
+    stop.store(true, Relaxed);
+    bounded_on_thread("the yielders", || yielders.into_iter().for_each(|h| h.join().unwrap()));
+}
+
 /// A tree of goroutines, each of which waits for its children: deep joins and a wide queue at once.
 #[test]
 fn a_tree_of_joins_comes_back() {
