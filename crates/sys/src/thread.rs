@@ -63,8 +63,9 @@ mod imp {
     /// The CPU clock and state of one thread, readable from any other.
     #[derive(Debug)]
     pub struct ThreadClock {
-        tid: i32,
         clock: libc::clockid_t,
+        /// Made once, so that a look allocates nothing.
+        stat: std::path::PathBuf,
     }
 
     impl ThreadClock {
@@ -75,7 +76,7 @@ mod imp {
             let tid = unsafe { libc::gettid() };
             // The kernel's number for "CPU time of thread tid": what pthread_getcpuclockid(3) computes.
             let clock = (!tid << 3) | 6;
-            ThreadClock { tid, clock }
+            ThreadClock { clock, stat: format!("/proc/self/task/{tid}/stat").into() }
         }
 
         /// The CPU time the thread has used, in ns; once it is gone 0, or that of a thread that got its id since. About
@@ -94,7 +95,7 @@ mod imp {
         /// for one. Without a free descriptor the answer is Unknown.
         pub fn run_state(&self) -> RunState {
             let mut text = [0_u8; 256];
-            let read = File::open(format!("/proc/self/task/{}/stat", self.tid))
+            let read = File::open(&self.stat)
                 .and_then(|file| file.read_at(&mut text, 0));
             read.map_or(RunState::Unknown, |len| parse_state(&text[..len]))
         }
