@@ -95,8 +95,7 @@ mod imp {
         /// for one. Without a free descriptor the answer is Unknown.
         pub fn run_state(&self) -> RunState {
             let mut text = [0_u8; 256];
-            let read = File::open(&self.stat)
-                .and_then(|file| file.read_at(&mut text, 0));
+            let read = File::open(&self.stat).and_then(|file| file.read_at(&mut text, 0));
             read.map_or(RunState::Unknown, |len| parse_state(&text[..len]))
         }
     }
