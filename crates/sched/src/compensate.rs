@@ -51,16 +51,15 @@ pub(crate) fn compensate(pp: &'static P, mp: *const M, tick: u32, blocked: bool)
 ///
 /// Called by sysmon, in every round, since the goroutine may have begun to queue something just before the P was
 /// marked. The P may settle meanwhile, and loses nothing by this.
-pub(crate) fn rescue(pp: &'static P, via: &RunQueue<G>) {
-    rescue_queue(pp, via);
+pub(crate) fn rescue(pp: &'static P, room: &mut Room) {
+    rescue_queue(pp, room);
     if !pp.timers.is_empty() {
         pp.timers.move_all_to(&SCHED.timers);
     }
 }
 
-/// The queue alone. `via` is an empty one to steal through.
-pub(crate) fn rescue_queue(pp: &'static P, via: &RunQueue<G>) {
-    let mut list = GQueue::new();
+/// The queue alone.
+pub(crate) fn rescue_queue(pp: &'static P, Room { via, list }: &mut Room) {
     if let Some(gp) = pp.steal_runnext() {
         list.push_back(gp);
     }
@@ -70,7 +69,21 @@ pub(crate) fn rescue_queue(pp: &'static P, via: &RunQueue<G>) {
         list.push_back(unsafe { G::from_ptr(gp) });
         stolen = via.pop_front().or_else(|| pp.runq.steal_into(via));
     }
-    crate::wakep::injectglist(None, &mut list);
+    crate::wakep::injectglist(None, list);
+}
+
+/// What sysmon moves goroutines through. Kept, so that it does not allocate beside a program that does not.
+pub(crate) struct Room {
+    /// An empty queue to steal through.
+    pub(crate) via: RunQueue<G>,
+    /// An empty list.
+    pub(crate) list: GQueue,
+}
+
+impl Room {
+    pub(crate) fn new() -> Room {
+        Room { via: RunQueue::new(), list: GQueue::with_capacity(256) }
+    }
 }
 
 /// A spare P becomes active.

@@ -380,8 +380,9 @@ fn poll_net_blocking(mp: &'static M) -> Option<&'static G> {
 }
 
 /// Queues what a poll from outside of the scheduler, by sysmon, made ready.
-pub(crate) fn inject_waiters(ready: &mut gopark_poll::ReadyList) {
-    let mut list = GQueue::new();
-    accept_all(ready, &mut list);
-    injectglist(None, &mut list);
+///
+/// `list` is an empty one.
+pub(crate) fn inject_waiters(ready: &mut gopark_poll::ReadyList, list: &mut GQueue) {
+    accept_all(ready, list);
+    injectglist(None, list);
 }

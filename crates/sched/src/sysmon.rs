@@ -17,11 +17,10 @@ use std::sync::atomic::Ordering;
 use gopark_poll::{PollerState, ReadyList, last_poll, netpoll_quick, poller};
 use gopark_sys::thread::RunState;
 
-use crate::compensate::{compensate, rescue, rescue_queue};
-use crate::g::G;
+use crate::compensate::{Room, compensate, rescue, rescue_queue};
+use crate::gqueue::GQueue;
 use crate::m::M;
 use crate::p::{P, PStatus};
-use crate::runq::RunQueue;
 use crate::sched::{SCHED, Synced};
 
 /// The shortest sleep between two looks, in µs. Go: sysmon's 20.
@@ -67,7 +66,7 @@ impl Watch {
 pub(crate) fn sysmon() {
     let _never = crate::m::NoUnwind;
     let mut watches: Vec<Watch> = Vec::new();
-    let (mut ready, via) = (ReadyList::new(), RunQueue::new());
+    let (mut ready, mut room) = (ReadyList::new(), Room::new());
     let (mut idle, mut delay) = (0, DELAY_MIN_US);
     let mut all_idle_since = 0;
     loop {
@@ -85,10 +84,10 @@ pub(crate) fn sysmon() {
         } else {
             all_idle_since = 0;
         }
-        poll_if_stale(now, &mut ready);
+        poll_if_stale(now, &mut ready, &mut room.list);
         wake_for_overdue_timer(now);
         wake_for_global_queue();
-        let suspects = match retake(now, delay >= PROBE_DELAY_US, &mut watches, &via) {
+        let suspects = match retake(now, delay >= PROBE_DELAY_US, &mut watches, &mut room) {
             Retaken::Compensated => {
                 (idle, delay) = (0, DELAY_MIN_US);
                 continue;
@@ -132,7 +131,7 @@ fn deep_sleep() -> bool {
     true
 }
 
-fn poll_if_stale(now: i64, ready: &mut ReadyList) {
+fn poll_if_stale(now: i64, ready: &mut ReadyList, list: &mut GQueue) {
     let last = last_poll();
     if last != 0
         && now - last > POLL_STALE_NS
@@ -140,7 +139,7 @@ fn poll_if_stale(now: i64, ready: &mut ReadyList) {
         && gopark_poll::netpoll_any_open()
         && netpoll_quick(ready)
     {
-        crate::proc::inject_waiters(ready);
+        crate::proc::inject_waiters(ready, list);
     }
 }
 
@@ -175,12 +174,12 @@ enum Retaken {
 /// Looks at every running P, and after what the stuck ones have left behind.
 ///
 /// Go: runtime/proc.go retake.
-fn retake(now: i64, probe: bool, watches: &mut Vec<Watch>, via: &RunQueue<G>) -> Retaken {
+fn retake(now: i64, probe: bool, watches: &mut Vec<Watch>, room: &mut Room) -> Retaken {
     let mut result = Retaken::Nothing;
     watches.resize(SCHED.nallp(), Watch::NONE);
     for (pp, watch) in SCHED.all_ps().zip(watches.iter_mut()) {
         if pp.is(PStatus::Stuck) && (pp.has_stealable() || !pp.timers.is_empty()) {
-            rescue(pp, via);
+            rescue(pp, room);
         }
         if !pp.is(PStatus::Running) {
             watch.m = ptr::null();
@@ -194,7 +193,7 @@ fn retake(now: i64, probe: bool, watches: &mut Vec<Watch>, via: &RunQueue<G>) ->
                 }
             }
             Look::Overdue => {
-                rescue_queue(pp, via);
+                rescue_queue(pp, room);
                 if matches!(result, Retaken::Nothing) {
                     result = Retaken::Suspects;
                 }
