@@ -4,7 +4,7 @@
 
 use gopark_examples::flags::Flags;
 use gopark_examples::{log, stop};
-use gopark_net::{Runtime, TcpConn, TcpListener, go, is_closed, is_timeout};
+use gopark_net::{ListenConfig, Runtime, TcpConn, go, is_closed, is_timeout};
 use std::collections::HashMap;
 use std::error::Error;
 use std::io;
@@ -63,7 +63,9 @@ fn serve(options: &Options) -> Result<(), Box<dyn Error>> {
     // SAFETY: no code here keeps a thread-local, or anything else of a thread, across a call that may block. tracing's
     // fmt layer uses one to build a line, but writes it with a plain system call and returns.
     unsafe { builder.start()? };
-    let listener = TcpListener::bind(&options.addr).map_err(|e| format!("--addr {}: {e}", options.addr))?;
+    let listener = ListenConfig::new()
+        .listen_tcp("tcp", &options.addr)
+        .map_err(|e| format!("--addr {}: {e}", options.addr))?;
     let listener = Arc::new(listener);
     println!("listening on {}", listener.local_addr()?);
     let closing = Arc::clone(&listener);

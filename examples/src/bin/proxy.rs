@@ -4,7 +4,7 @@
 
 use gopark_examples::flags::Flags;
 use gopark_examples::log;
-use gopark_net::{Runtime, TcpConn, TcpListener, go, scope};
+use gopark_net::{ListenConfig, Runtime, TcpConn, go, scope};
 use std::error::Error;
 use std::io;
 use tracing::{info, warn};
@@ -29,7 +29,7 @@ fn run(mut flags: Flags) -> Result<(), Box<dyn Error>> {
     log::start(quiet);
     // SAFETY: no code here keeps a thread-local, or anything else of a thread, across a call that may block.
     unsafe { Runtime::start()? };
-    let listener = TcpListener::bind(&addr).map_err(|e| format!("--addr {addr}: {e}"))?;
+    let listener = ListenConfig::new().listen_tcp("tcp", &addr).map_err(|e| format!("--addr {addr}: {e}"))?;
     println!("listening on {}", listener.local_addr()?);
     for conn in listener.incoming() {
         let (conn, to) = (conn?, to.clone());
