@@ -31,6 +31,8 @@ pub struct DebugCounts {
     pub spinning: usize,
     /// The word that makes the next idle M search once more.
     pub needspinning: bool,
+    /// Goroutines that run without a P, by their habit of blocking.
+    pub alone: usize,
     /// Goroutines on the global queue.
     pub global_queue: usize,
     /// For each P: its status, the length of its queue, whether its `runnext` is taken, timers armed, ticks.
@@ -65,6 +67,7 @@ pub fn debug_counts() -> DebugCounts {
         threads_idle: s.midle.len(),
         spinning: SCHED.wake.nmspinning() as usize,
         needspinning: SCHED.wake.needspinning() == 1,
+        alone: SCHED.alone.load(std::sync::atomic::Ordering::Relaxed) as usize,
         global_queue: s.runq.len(),
         ps,
         shared_timers: SCHED.timers.len(),

@@ -163,6 +163,38 @@ fn announced_blocking_takes_no_time_at_all() {
     until_settled();
 }
 
+/// The same goroutines again and again: after a few times they are expected to, and nobody waits for sysmon to notice.
+#[test]
+fn goroutines_that_keep_blocking_do_so_side_by_side() {
+    const TIMES: u32 = 20;
+    let _alone = alone();
+    let d = Duration::from_millis(3);
+    let took = bounded("64 goroutines that keep blocking", move || {
+        let start = Instant::now();
+        let all: Vec<JoinHandle<()>> = (0..64)
+            .map(|_| {
+                spawn(move || {
+                    for _ in 0..TIMES {
+                        std::thread::sleep(d); // not for ordering: it blocks
+                        yield_now();
+                    }
+                })
+            })
+            .collect();
+        all.into_iter().for_each(|h| h.join().unwrap());
+        start.elapsed()
+    });
+    assert!(took < 64 * TIMES * d / 4 / procs().min(2) as u32, "{took:?}");
+    until_settled();
+    // The same threads run what does not block as before.
+    bounded("short turns", || {
+        let all: Vec<JoinHandle<()>> =
+            (0..200).map(|_| spawn(|| (0..20).for_each(|_| yield_now()))).collect();
+        all.into_iter().for_each(|h| h.join().unwrap());
+    });
+    until_settled();
+}
+
 /// All Ps sit in a read of std's, which only another goroutine can end.
 #[test]
 fn blocked_in_reads_that_another_goroutine_ends() {

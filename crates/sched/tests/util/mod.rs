@@ -96,8 +96,8 @@ pub fn until_settled() {
     until("all Ps are idle and none is stuck", || {
         let c = gopark_sched::debug_counts();
         let busy = c.ps.iter().filter(|p| p.1 > 0 || p.2).count();
-        (c.active, c.stuck, c.idle, c.npidle, c.spinning, c.global_queue, busy)
-            == (c.procs, 0, c.procs, c.procs, 0, 0, 0)
+        (c.active, c.stuck, c.idle, c.npidle, c.spinning, c.alone, c.global_queue, busy)
+            == (c.procs, 0, c.procs, c.procs, 0, 0, 0, 0)
             && c.procs + c.spare == c.allp
     });
 }
