@@ -1,5 +1,5 @@
-//! A goroutine that goes on on another thread sees that thread's M, in optimised builds above all: the compiler may keep
-//! the address of a thread-local for the length of a function, and knows nothing of switches.
+//! A goroutine that goes on on another thread sees that thread's M, in optimised builds above all: the compiler may
+//! keep the address of a thread-local for the length of a function, and knows nothing of switches.
 //!
 //! `cargo xtask ci` runs this in a release build with link-time optimisation.
 
