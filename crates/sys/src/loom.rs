@@ -69,10 +69,17 @@ pub mod atomic {
                     fetch_or(value: $value, order: Ordering) -> $value;
                 }
             }
+
+            impl Default for $name {
+                fn default() -> Self {
+                    Self::new(0)
+                }
+            }
         )* };
     }
 
     int! {
+        AtomicU8: u8;
         AtomicU32: u32;
         AtomicU64: u64;
         AtomicI64: i64;
