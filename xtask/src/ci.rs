@@ -20,7 +20,11 @@ const STEPS: &[Step] = &[
     Step { name: "test", about: "cargo test --workspace", run: test },
     Step { name: "epoll", about: "tests of poll and net with --cfg netpoll=\"epoll\"", run: epoll },
     Step { name: "deque", about: "tests of sched with --cfg runq=\"deque\"", run: deque },
-    Step { name: "release", about: "thread-local and example tests with --release (fat LTO)", run: release },
+    Step {
+        name: "release",
+        about: "thread-locals, stress, regressions, examples with --release (fat LTO)",
+        run: release,
+    },
     Step { name: "loom", about: "cargo xtask loom", run: || loom::run(&[]) },
     Step { name: "doc", about: "cargo doc --no-deps --workspace with -D warnings", run: doc },
 ];
@@ -155,25 +159,23 @@ fn variant(name: &str, cfg: &str, args: &str) -> Result<()> {
     cmd::run(&mut cmd, LIMIT, None)
 }
 
-/// What only optimised, link-time-optimised code can show: a thread-local's address kept across a
-/// switch; and the examples as a user runs them.
+/// What only optimised, link-time-optimised code can show: a thread-local's address kept across a switch, races that
+/// need speed; and the examples as a user runs them.
 fn release() -> Result<()> {
-    let runs = [
-        ("crates/sys/tests/tls_across_switch.rs", "test --release -p gopark-sys --test tls_across_switch"),
-        (
-            "crates/sched/tests/tls_across_switch.rs",
-            "test --release -p gopark-sched --test tls_across_switch",
-        ),
-        ("examples/tests/examples.rs", "test --release -p gopark-examples --test examples"),
+    const TESTS: [(&str, &[&str]); 4] = [
+        ("sys", &["tls_across_switch"]),
+        ("sched", &["tls_across_switch", "stress"]),
+        ("net", &["regressions"]),
+        ("examples", &["examples"]),
     ];
-    let mut found = 0;
-    for (file, args) in runs.iter().filter(|(file, _)| cmd::root().join(file).is_file()) {
-        println!("-- {file}");
-        cmd::run(&mut cmd::cargo(args), LIMIT, None)?;
-        found += 1;
-    }
-    if found == 0 {
-        bail!("none of the release tests exists: {}", runs.map(|r| r.0).join(", "));
+    for (package, tests) in TESTS {
+        println!("-- {package}: {}", tests.join(", "));
+        let mut cmd = cmd::cargo("test --release");
+        cmd.args(["-p", &format!("gopark-{package}")]);
+        for test in tests {
+            cmd.args(["--test", test]);
+        }
+        cmd::run(&mut cmd, LIMIT, None)?;
     }
     Ok(())
 }
