@@ -1,7 +1,7 @@
 //! `sync.rs` on top of loom, for the models. See there.
 
-pub(crate) use loom::hint::spin_loop;
 pub(crate) use gopark_sys::loom::atomic;
+pub(crate) use loom::hint::spin_loop;
 
 /// `sync::Mutex` that loom can see.
 #[derive(Debug, Default)]

@@ -53,6 +53,8 @@ pub(crate) struct Sched {
     pub(crate) stopping: AtomicBool,
     /// Goroutines that run without a P because of their habit; see `habit`.
     pub(crate) alone: AtomicU32,
+    /// True once goroutines may be started: set last.
+    started: AtomicBool,
     /// True once the failure to start a thread was logged.
     thread_failure_logged: AtomicBool,
     config: OnceLock<Config>,
@@ -108,6 +110,7 @@ impl Sched {
             sysmonnote: Note::new(),
             stopping: AtomicBool::new(false),
             alone: AtomicU32::new(0),
+            started: AtomicBool::new(false),
             thread_failure_logged: AtomicBool::new(false),
             config: OnceLock::new(),
             stacks: OnceLock::new(),
@@ -138,15 +141,22 @@ impl Sched {
     }
 
     pub(crate) fn is_started(&self) -> bool {
-        self.config.get().is_some()
+        self.started.load(Ordering::Acquire) // pairs with set_started
+    }
+
+    /// Lets goroutines in. A thread that tries all the time must not get one in before there is a poller: it would be
+    /// run at once.
+    pub(crate) fn set_started(&self) {
+        self.started.store(true, Ordering::Release); // publishes what start has done
     }
 
     pub(crate) fn config(&self) -> Option<&Config> {
         self.config.get()
     }
 
+    /// None before the runtime is started.
     pub(crate) fn stacks(&self) -> Option<&StackPool> {
-        self.stacks.get()
+        self.stacks.get().filter(|_| self.is_started())
     }
 
     pub(crate) fn max_threads(&self) -> usize {

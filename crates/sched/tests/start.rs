@@ -110,6 +110,23 @@ fn one_of_many_starts_at_the_same_time_wins() {
     });
 }
 
+/// Whoever gets a goroutine in while another thread starts the runtime finds it whole.
+#[test]
+fn a_goroutine_may_start_at_the_first_moment_possible() {
+    in_child("a_goroutine_may_start_at_the_first_moment_possible", &[], || {
+        let eager = std::thread::spawn(|| {
+            loop {
+                if let Ok(handle) = try_spawn(|| sleep(Duration::from_micros(100))) {
+                    return handle.join().unwrap();
+                }
+            }
+        });
+        std::thread::sleep(Duration::from_millis(1)); // not for ordering: the other thread shall be busy trying
+        let _rt = start(Runtime::builder()).unwrap();
+        eager.join().unwrap();
+    });
+}
+
 #[test]
 fn gopark_maxprocs_is_obeyed() {
     in_child("gopark_maxprocs_is_obeyed", &[("GOPARK_MAXPROCS", " 7 ")], || {
