@@ -16,7 +16,7 @@ fn runs_with_1_2_and_4_procs() {
 
 /// How late a goroutine may be whose turn it is while hogs have the processors, on a machine with two cores that does
 /// other things as well; the hogs of the test give up long after.
-const LATE: Duration = Duration::from_millis(500);
+const LATE: Duration = Duration::from_secs(1);
 
 /// Loops until `stop`, for ten times [`LATE`] at most.
 fn hog(stop: &AtomicBool) {
