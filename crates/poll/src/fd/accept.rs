@@ -46,8 +46,12 @@ impl Fd {
     ///
     /// Go: net/fd_unix.go netFD.connect
     pub fn connect(&self, addr: &SocketAddr) -> Result<(), Error> {
-        self.prepare(Mode::Write)?;
-        let started = self.control(|fd| sock::connect(fd, addr))?;
+        let started = {
+            // The mark that is forgotten is that of all writers.
+            let _lock = self.lock(Mode::Write)?;
+            self.prepare(Mode::Write)?;
+            sock::connect(&self.sysfd, addr)
+        };
         match started {
             Ok(()) | Err(Errno::EISCONN) => Ok(()),
             // After EINTR the attempt goes on in the background, as if it were EINPROGRESS.

@@ -104,10 +104,11 @@ impl Fd {
     #[doc(alias = "wait_read")]
     pub fn readable(&self) -> Result<(), Error> {
         let lock = self.lock(Mode::Read)?;
-        let mut parked = false;
-        if self.pd.get().is_some_and(|p| self.hint.may_wait(p.pd)) {
-            parked = self.wait(Mode::Read)?;
-        } else {
+        let hinted = self.pd.get().is_some_and(|p| self.hint.may_wait(p.pd));
+        let mut parked = hinted && self.wait(Mode::Read)?;
+        // What wakes us is of data that nobody has taken. A mark that was there before may be of data that came between
+        // the last read's preparation and its call.
+        if !parked {
             self.prepare(Mode::Read)?;
             // READY is not enough to go by: an earlier read may have taken the mark and left data.
             loop {

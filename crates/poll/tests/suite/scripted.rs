@@ -275,3 +275,48 @@ fn a_wake_up_for_nothing_waits_again() {
         assert_eq!(reader.join().unwrap(), Ok(1));
     });
 }
+
+/// A mark may be of data that an earlier read has taken: `readable` must not go by it.
+#[test]
+fn readable_waits_when_the_mark_was_of_data_that_is_gone() {
+    setup();
+    bounded(|| {
+        let (a, token, mut far) = scripted(FdKind::TCP);
+        short_read(&a, token, &mut far, READABLE);
+        // As when data arrives between a read's preparation and its call, which then finds all of it.
+        // The readers' mark is set before the writers'.
+        setup().push(token, READABLE.union(Readiness::WRITABLE));
+        a.wait_write().unwrap();
+        let waiter = {
+            let a = a.clone();
+            thread::spawn(move || a.readable().map(|()| a.try_read(&mut [0; 64])))
+        };
+        until(|| a.is_parked(Mode::Read) || waiter.is_finished());
+        far.write_all(b"data").unwrap();
+        setup().push(token, READABLE);
+        assert_eq!(waiter.join().unwrap(), Ok(Ok(4)));
+    });
+}
+
+/// Both use the mark of the writers, so the one has to wait for the other.
+#[test]
+fn a_connect_beside_a_waiting_writer_is_no_double_wait() {
+    setup();
+    bounded(|| {
+        let (a, token, far) = scripted(FdKind::TCP);
+        let addr = far.local_addr().unwrap();
+        let writer = {
+            let a = a.clone();
+            thread::spawn(move || a.wait_write())
+        };
+        until_parked(&a, Mode::Write);
+        let connector = {
+            let a = a.clone();
+            thread::spawn(move || a.connect(&addr))
+        };
+        thread::sleep(std::time::Duration::from_millis(20)); // a connect that did not wait would have aborted
+        setup().push(token, Readiness::WRITABLE);
+        assert_eq!(writer.join().unwrap(), Ok(()));
+        assert_eq!(connector.join().unwrap(), Ok(()), "it is connected already");
+    });
+}
