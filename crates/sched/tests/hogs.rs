@@ -68,25 +68,39 @@ fn what_waits_on_a_hogs_p_runs_though_the_others_are_never_idle() {
                 })
             })
             .collect();
+        let ran = Arc::new(AtomicUsize::new(0));
         let hogs: Vec<_> = (0..procs())
             .map(|_| {
-                let stop = flag();
+                let (stop, ran) = (flag(), Arc::clone(&ran));
                 spawn(move || {
                     // On the P of the hog: a timer, and goroutines behind it in the queue.
                     let start = Instant::now();
+                    let late = move |due: Duration, ran: &AtomicUsize| {
+                        ran.fetch_add(1, Relaxed);
+                        start.elapsed() - due
+                    };
+                    let counter = Arc::clone(&ran);
                     let sleeper = spawn(move || {
                         sleep(Duration::from_millis(30));
-                        start.elapsed() - Duration::from_millis(30)
+                        late(Duration::from_millis(30), &counter)
                     });
                     yield_now();
-                    let queued: Vec<_> = (0..3).map(|_| spawn(move || start.elapsed())).collect();
+                    let queued: Vec<_> = (0..3)
+                        .map(|_| {
+                            let counter = Arc::clone(&ran);
+                            spawn(move || late(Duration::ZERO, &counter))
+                        })
+                        .collect();
                     hog(&stop);
                     (sleeper, queued)
                 })
             })
             .collect();
         // The sleep of the judge may itself be among those that must not starve.
-        sleep(2 * LATE);
+        let start = Instant::now();
+        while ran.load(Relaxed) < 4 * procs() && start.elapsed() < 2 * LATE {
+            sleep(Duration::from_millis(5)); // how often we look
+        }
         stop.store(true, Relaxed);
         let mut late = Duration::ZERO;
         for h in hogs {
