@@ -130,11 +130,21 @@ fn run_entry<F: FnOnce()>(f: F) {
 /// Calls user code at the base of a goroutine; a panic is its error, or the end of the process if the builder was told
 /// so.
 pub(crate) fn catch<T>(f: impl FnOnce() -> T) -> std::thread::Result<T> {
-    let result = catch_unwind(AssertUnwindSafe(f));
+    let result = catch_unwind(AssertUnwindSafe(|| call(f)));
     if result.is_err() && SCHED.config().is_some_and(|c| c.panic_abort) {
         gopark_sys::throw!("a goroutine panicked, and the runtime was built with panic_abort");
     }
     result
+}
+
+/// Calls user code whose panic the caller catches.
+///
+/// A catch ends with a change of std's thread-local count of panics, and link-time optimisation inlines that, whatever
+/// std says. With user code inlined as well, which may catch panics itself and then block, one function would touch
+/// the count on both sides of a switch.
+#[inline(never)]
+pub(crate) fn call<T>(f: impl FnOnce() -> T) -> T {
+    f()
 }
 
 /// Drops a payload that nobody wants. Its destructor is user code and may panic as well; the second payload is not

@@ -185,7 +185,8 @@ impl Runtime {
     ///
     /// - No function, after inlining, touches a thread-local both before and after a call that may block. (The
     ///   compiler keeps the first thread's address.) Put such accesses behind `#[inline(never)]` functions that
-    ///   return values.
+    ///   return values. `std::panic::catch_unwind` touches one whenever it catches a panic: a function that blocks in
+    ///   between two of them, or has one in a loop, needs it in such a function too.
     /// - Nothing bound to a thread lives across such a call: references into thread-locals, `ThreadRng`, tokio's
     ///   `EnterGuard`, `StdoutLock`, and off Linux std's `MutexGuard`.
     /// - The runtime is linked statically into the program.

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use gopark_poll::WaitReason;
 
-use crate::newproc::{catch, discard, newproc};
+use crate::newproc::{call, catch, discard, newproc};
 use crate::park::{Parker, unpark};
 
 /// Hands out goroutines that may borrow what lives for `'env`. See [`scope`].
@@ -82,6 +82,12 @@ impl Drop for CountOut<'_> {
     }
 }
 
+/// Not inlined, since the caller may catch panics as well: see [`call`].
+#[inline(never)]
+fn run_body<T>(f: impl FnOnce() -> T) -> std::thread::Result<T> {
+    catch_unwind(AssertUnwindSafe(|| call(f)))
+}
+
 /// Runs `f` with a scope whose goroutines may borrow local variables; returns when all of them have ended.
 ///
 /// # Panics
@@ -107,7 +113,7 @@ where
         scope: PhantomData,
         env: PhantomData,
     };
-    let result = catch_unwind(AssertUnwindSafe(|| f(&scope)));
+    let result = run_body(|| f(&scope));
     // Acquire in both: pairs with count_out.
     if scope.data.running.fetch_sub(1, Ordering::Acquire) != 1 {
         while scope.data.running.load(Ordering::Acquire) != 0 {
