@@ -32,7 +32,7 @@ impl NetFd {
         network: Network,
         raddr: Option<TcpAddr>,
     ) -> Result<NetFd, Cause> {
-        let pfd = Fd::new(fd, kind);
+        let mut pfd = Fd::new(fd, kind);
         pfd.init().map_err(|e| Cause::from_poll("epoll_ctl", e))?;
         NetFd::named(pfd, network, raddr)
     }

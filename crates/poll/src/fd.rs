@@ -11,11 +11,10 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{RefUnwindSafe, UnwindSafe};
-use std::sync::OnceLock;
 use std::time::Instant;
 
+use gopark_sys::sock;
 use gopark_sys::sysfd::SysFd;
-use gopark_sys::{sock, throw};
 
 use crate::fd_mutex::{FdMutex, Left};
 use crate::netpoll::NETPOLL;
@@ -114,7 +113,7 @@ pub struct Fd {
     /// knows of the other. DESTROYED is final.
     close_state: AtomicU8,
     /// Set by `init`. Stays when the descriptor is closed; the generation in it is stale then.
-    pd: OnceLock<PdRef>,
+    pd: Option<PdRef>,
 }
 
 impl Fd {
@@ -127,11 +126,14 @@ impl Fd {
             hint: Hint::new(kind.short_read_hint),
             is_blocking: AtomicBool::new(false),
             close_state: AtomicU8::new(OPEN),
-            pd: OnceLock::new(),
+            pd: None,
         }
     }
 
     /// Registers the descriptor with the poller. A second call does nothing.
+    ///
+    /// By `&mut self`, so before anybody else can use it: an operation or a `close` that began without the poller would
+    /// know nothing of it.
     ///
     /// # Errors
     ///
@@ -140,19 +142,18 @@ impl Fd {
     /// mode, and return `EAGAIN` if it is not.
     ///
     /// Go: internal/poll/fd_unix.go FD.Init
-    pub fn init(&self) -> Result<(), Error> {
-        if self.pd.get().is_some() {
+    pub fn init(&mut self) -> Result<(), Error> {
+        if self.pd.is_some() {
             return Ok(());
         }
         if !is_installed() {
             return Err(Error::NotStarted);
         }
         let Some(netpoll) = NETPOLL.get() else { return Err(Error::NotStarted) };
-        let _ref = self.incref()?;
-        let pd_ref = PollDesc::open(netpoll, &self.sysfd)?;
-        if self.pd.set(pd_ref).is_err() {
-            throw!("gopark: a descriptor is registered from two threads at once");
+        if self.mu.is_closed() {
+            return Err(self.closing());
         }
+        self.pd = Some(PollDesc::open(netpoll, &self.sysfd)?);
         Ok(())
     }
 
@@ -163,7 +164,7 @@ impl Fd {
 
     /// Whether somebody was parked on the descriptor in direction `mode` a moment ago. For dumps and tests.
     pub fn is_parked(&self, mode: Mode) -> bool {
-        self.pd.get().is_some_and(|p| p.pd.is_parked(mode))
+        self.pd.is_some_and(|p| p.pd.is_parked(mode))
     }
 
     /// Closes the descriptor: operations in progress fail with the closed error, later ones too.
@@ -181,8 +182,7 @@ impl Fd {
     /// Go: internal/poll/fd_unix.go FD.Close
     pub fn close(&self) -> Result<(), Error> {
         self.mu.incref_and_close().map_err(|_| self.closing())?;
-        let pd_ref = self.pd.get();
-        if let Some(p) = pd_ref {
+        if let Some(p) = self.pd {
             p.pd.evict();
         }
         let result = match self.mu.decref() {
@@ -190,7 +190,7 @@ impl Fd {
             Left::InUse => Ok(()),
         };
         // Acquire pairs with the store in `set_blocking`.
-        if pd_ref.is_some() && !self.is_blocking.load(Acquire) {
+        if self.pd.is_some() && !self.is_blocking.load(Acquire) {
             self.wait_destroyed();
         }
         result
@@ -225,7 +225,7 @@ impl Fd {
 
     /// Before the number is free: a poller must never know a number that may already be somebody else's.
     fn deregister(&self) {
-        if let (Some(p), Some(netpoll)) = (self.pd.get(), NETPOLL.get()) {
+        if let (Some(p), Some(netpoll)) = (self.pd, NETPOLL.get()) {
             p.pd.close(netpoll, &self.sysfd);
         }
     }
@@ -234,7 +234,7 @@ impl Fd {
     pub fn into_owned(self) -> Option<OwnedFd> {
         // By value: nobody else is using it.
         self.mu.incref_and_close().ok()?;
-        if let Some(p) = self.pd.get() {
+        if let Some(p) = self.pd {
             p.pd.evict();
             self.deregister();
         }
@@ -324,7 +324,7 @@ impl Fd {
 
     #[inline]
     fn set_deadlines(&self, modes: &[Mode], t: Option<Instant>) -> Result<(), Error> {
-        let Some(p) = self.pd.get() else { return Err(self.no_deadline()) };
+        let Some(p) = self.pd else { return Err(self.no_deadline()) };
         // 0 is none, so a time before the clock's start becomes 1, which has passed as well.
         let when = t.map_or(0, |t| gopark_sys::time::instant_to_nanotime(t).max(1));
         // No reference is taken: see `PollDesc::set_deadline`.
@@ -395,7 +395,7 @@ impl Drop for Fd {
         }
         // `Err`: closed by a `close` that did not wait, with a leaked reference left.
         if self.mu.incref_and_close().is_ok()
-            && let Some(p) = self.pd.get()
+            && let Some(p) = self.pd
         {
             p.pd.evict();
         }

@@ -13,7 +13,7 @@ fn io_before_the_start_says_which_line_is_missing() {
     assert!(!is_installed());
     let (near, mut far) = util::std_pair();
     near.set_nonblocking(true).unwrap();
-    let fd = Fd::new(near.into(), FdKind::TCP);
+    let mut fd = Fd::new(near.into(), FdKind::TCP);
     assert_eq!(fd.init(), Err(Error::NotStarted));
     assert!(Error::NotStarted.to_string().contains("Runtime::start()"));
     assert_eq!(fd.set_deadline(None), Err(Error::NotStarted));

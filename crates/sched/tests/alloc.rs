@@ -110,7 +110,7 @@ fn parking_and_readying_allocate_nothing() {
     let (a, b) = UnixStream::pair().unwrap();
     let ours = |s: UnixStream| {
         s.set_nonblocking(true).unwrap();
-        let fd = Fd::new(s.into(), FdKind::STREAM);
+        let mut fd = Fd::new(s.into(), FdKind::STREAM);
         fd.init().unwrap();
         Arc::new(fd)
     };

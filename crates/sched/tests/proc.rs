@@ -21,7 +21,7 @@ fn pair() -> (Fd, Fd) {
     let (a, b) = UnixStream::pair().unwrap();
     let ours = |s: UnixStream| {
         s.set_nonblocking(true).unwrap();
-        let fd = Fd::new(s.into(), FdKind::STREAM);
+        let mut fd = Fd::new(s.into(), FdKind::STREAM);
         fd.init().unwrap();
         fd
     };

@@ -159,7 +159,7 @@ fn ping_pong(world: &Arc<World>, r: &mut Random) {
     let (a, b) = UnixStream::pair().unwrap();
     let ours = |s: UnixStream| {
         s.set_nonblocking(true).unwrap();
-        let fd = Fd::new(s.into(), FdKind::STREAM);
+        let mut fd = Fd::new(s.into(), FdKind::STREAM);
         fd.init().unwrap();
         fd
     };

@@ -65,7 +65,7 @@ impl Attempt {
         let family = new.family;
         let fd = OwnedFd::from(new.socket);
         set_conn_options(&fd, &self.dialer.keep_alive);
-        let pfd = Fd::new(fd, FdKind::TCP);
+        let mut pfd = Fd::new(fd, FdKind::TCP);
         // Registered after connect(2) has begun: a socket that is not connecting reports a hang-up, which
         // would spoil the short-read hint for the life of the connection.
         let connected = start_connect(&pfd, family, raddr)?;

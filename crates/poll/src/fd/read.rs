@@ -104,7 +104,7 @@ impl Fd {
     #[doc(alias = "wait_read")]
     pub fn readable(&self) -> Result<(), Error> {
         let lock = self.lock(Mode::Read)?;
-        let hinted = self.pd.get().is_some_and(|p| self.hint.may_wait(p.pd));
+        let hinted = self.pd.is_some_and(|p| self.hint.may_wait(p.pd));
         let mut parked = hinted && self.wait(Mode::Read)?;
         // What wakes us is of data that nobody has taken. A mark that was there before may be of data that came between
         // the last read's preparation and its call.
@@ -174,7 +174,7 @@ impl Fd {
     /// Waits on the hint if it allows to, and prepares otherwise. True: parked.
     #[inline]
     fn before_read(&self) -> Result<bool, Error> {
-        let Some(p) = self.pd.get() else { return Ok(false) };
+        let Some(p) = self.pd else { return Ok(false) };
         if self.hint.may_wait(p.pd) {
             return self.wait(Mode::Read);
         }
@@ -201,7 +201,7 @@ impl Fd {
     /// Before an operation that tries first. See `PollDesc::prepare`.
     #[inline]
     pub(super) fn prepare(&self, mode: Mode) -> Result<(), Error> {
-        match self.pd.get() {
+        match self.pd {
             Some(p) => p.pd.prepare(mode).map_err(|r| self.refused(r)),
             None => Ok(()),
         }
@@ -210,7 +210,7 @@ impl Fd {
     /// Waits for an event. True: parked; false: the mark was there.
     #[inline]
     pub(super) fn wait(&self, mode: Mode) -> Result<bool, Error> {
-        match self.pd.get() {
+        match self.pd {
             Some(p) => p.pd.wait(mode).map_err(|r| self.refused(r)),
             None => Err(Errno::EAGAIN.into()),
         }

@@ -91,7 +91,7 @@ fn a_port_can_be_listened_on_again_right_after_close() {
 #[test]
 fn the_second_close_says_so() {
     setup();
-    let (a, _far) = half_pair();
+    let (mut a, _far) = half_pair();
     a.close().unwrap();
     assert_eq!(a.close(), Err(CLOSED));
     assert_eq!(a.fd().map(|_| ()), Err(CLOSED));

@@ -450,8 +450,8 @@ fn pipes_work_as_files() {
     bounded(|| {
         let (rx, tx) = std::io::pipe().unwrap();
         let (rx, tx) = (std::os::fd::OwnedFd::from(rx), std::os::fd::OwnedFd::from(tx));
-        let (rx, tx) = (Fd::new(rx, FdKind::FILE), Fd::new(tx, FdKind::FILE));
-        for fd in [&rx, &tx] {
+        let (mut rx, mut tx) = (Fd::new(rx, FdKind::FILE), Fd::new(tx, FdKind::FILE));
+        for fd in [&mut rx, &mut tx] {
             fd.control(|fd| fd.set_nonblocking(true)).unwrap().unwrap();
             fd.init().unwrap();
         }
@@ -481,7 +481,7 @@ fn pipes_work_as_files() {
 fn a_regular_file_cannot_be_registered_and_works_without() {
     setup();
     let file = std::fs::File::open("/proc/self/exe").unwrap();
-    let fd = Fd::new(file.into(), FdKind::FILE);
+    let mut fd = Fd::new(file.into(), FdKind::FILE);
     assert_eq!(fd.init(), Err(Error::Errno(Errno::from_raw(1))), "EPERM");
     let mut magic = [0; 4];
     assert_eq!(fd.read(&mut magic), Ok(4));

@@ -42,7 +42,7 @@ pub fn std_pair() -> (TcpStream, TcpStream) {
 }
 
 pub fn registered(fd: impl Into<OwnedFd>, kind: FdKind) -> Fd {
-    let fd = Fd::new(fd.into(), kind);
+    let mut fd = Fd::new(fd.into(), kind);
     fd.init().unwrap();
     fd
 }
