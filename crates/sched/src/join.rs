@@ -146,6 +146,8 @@ impl<T> fmt::Debug for JoinHandle<T> {
 
 /// Starts a goroutine whose result can be waited for.
 ///
+/// Like [`crate::go`] it may yield: see the contract of [`crate::Runtime::start`].
+///
 /// # Panics
 /// As [`crate::go`] does.
 ///

@@ -193,7 +193,8 @@ impl Runtime {
     /// - Signal handlers are installed with `SA_ONSTACK`.
     /// - C code called from goroutines fits their stack and its guard of 16 KiB.
     ///
-    /// Calls that may block say so in their documentation: all I/O, `sleep`, `yield_now`, `blocking`, `join`, `scope`.
+    /// Calls that may block say so in their documentation: all I/O, `sleep`, `yield_now`, `blocking`, `join`, `scope`;
+    /// and whatever starts a goroutine: `go`, `spawn`.
     #[allow(unsafe_code)]
     pub unsafe fn start() -> io::Result<Runtime> {
         // SAFETY: the caller's promise.

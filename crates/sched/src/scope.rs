@@ -45,6 +45,8 @@ impl Data {
 impl<'scope> Scope<'scope, '_> {
     /// Starts a goroutine in this scope. It may borrow from outside of the scope; the scope waits for it.
     ///
+    /// Like [`crate::go`] it may yield: see the contract of [`crate::Runtime::start`].
+    ///
     /// # Panics
     /// If no goroutine can be started, as [`crate::go`] does.
     #[track_caller]
