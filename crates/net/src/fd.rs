@@ -73,9 +73,9 @@ impl NetFd {
         self.pfd.close().map_err(|e| self.wrap("close", "close", e))
     }
 
-    /// The number, or -1 once closed.
+    /// The number, or -1 once closed. Nobody knows what is done with it, so that a short read proves nothing from then on.
     pub(crate) fn raw(&self) -> RawFd {
-        self.pfd.control(SysFd::raw).unwrap_or(-1)
+        self.pfd.raw_control(SysFd::raw).unwrap_or(-1)
     }
 
     /// Sets or reads an option.

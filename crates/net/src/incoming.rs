@@ -51,9 +51,12 @@ impl<'a, L: ?Sized> Incoming<'a, L> {
             };
             match raw_os_error(&err).map(Errno::from_raw) {
                 // The connection stays in the queue; trying again at once would spin.
-                Some(Errno::EMFILE | Errno::ENFILE | Errno::ENOBUFS | Errno::ENOMEM) => {
+                Some(errno @ (Errno::EMFILE | Errno::ENFILE | Errno::ENOBUFS | Errno::ENOMEM)) => {
                     tracing::debug!(wait_ms = wait.as_millis() as u64, "waiting to accept: {err}");
-                    wait_for_descriptor_since(released, wait);
+                    // Without memory it may have been accepted and closed again, which is no news.
+                    let at_limit = errno == Errno::EMFILE || errno == Errno::ENFILE;
+                    let since = if at_limit { released } else { descriptors_released() };
+                    wait_for_descriptor_since(since, wait);
                     wait = (wait * 2).min(LONGEST_WAIT);
                 }
                 // What Linux reports of the new connection and not of the listener: accept(2) says to try again.

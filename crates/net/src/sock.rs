@@ -116,6 +116,16 @@ pub(crate) fn set_conn_options(fd: &OwnedFd, keep_alive: &KeepAliveConfig) {
     }
 }
 
+/// What the connections of a listener are that somebody else has made: MPTCP is no plain TCP, and std cannot tell.
+pub(crate) fn accepted_kind(listener: SockRef<'_>) -> FdKind {
+    #[cfg(target_os = "linux")]
+    if !matches!(listener.protocol(), Ok(Some(socket2::Protocol::TCP))) {
+        return FdKind::STREAM;
+    }
+    let _ = listener;
+    FdKind::TCP
+}
+
 /// Begins to connect `new` to `raddr`. True: the connection is there already.
 pub(crate) fn start_connect(fd: &Fd, new_family: Family, raddr: &TcpAddr) -> Result<bool, Cause> {
     use gopark_sys::Errno;

@@ -6,13 +6,14 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::time::Instant;
 
 use gopark_poll::{FdGuard, FdKind};
+use socket2::SockRef;
 
 use crate::addr::TcpAddr;
 use crate::error::{Cause, OpError};
 use crate::fd::NetFd;
 use crate::ipsock::Network;
 use crate::lookup::to_socket_addrs;
-use crate::sock::set_conn_options;
+use crate::sock::{accepted_kind, set_conn_options};
 use crate::{Addr, Conn, Incoming, KeepAliveConfig, ListenConfig, Listener, TcpConn};
 
 /// A socket that TCP connections are accepted from.
@@ -39,11 +40,13 @@ use crate::{Addr, Conn, Incoming, KeepAliveConfig, ListenConfig, Listener, TcpCo
 pub struct TcpListener {
     fd: NetFd,
     keep_alive: KeepAliveConfig,
+    /// Of what is accepted.
+    conn_kind: FdKind,
 }
 
 impl TcpListener {
     pub(crate) fn new(fd: NetFd, keep_alive: KeepAliveConfig) -> TcpListener {
-        TcpListener { fd, keep_alive }
+        TcpListener { fd, keep_alive, conn_kind: FdKind::TCP }
     }
 
     /// Listens on the first of `addr`'s addresses that works.
@@ -102,7 +105,7 @@ impl TcpListener {
         let (fd, peer) = self.fd.pfd.accept().map_err(|e| self.fd.wrap("accept", "accept4", e))?;
         set_conn_options(&fd, &self.keep_alive);
         let peer = TcpAddr::from(peer);
-        let fd = NetFd::register(fd, FdKind::TCP, self.fd.network, Some(peer))
+        let fd = NetFd::register(fd, self.conn_kind, self.fd.network, Some(peer))
             .map_err(|cause| self.fd.op_error("accept", cause))?;
         Ok((TcpConn::new(fd), peer.std()))
     }
@@ -226,7 +229,7 @@ impl TcpListener {
         let fd = self.fd.pfd.dup().map_err(|e| self.fd.wrap("file", "fcntl", e))?;
         let fd = NetFd::register(fd, FdKind::LISTENER, self.fd.network, None)
             .map_err(|cause| self.fd.op_error("file", cause))?;
-        Ok(TcpListener::new(fd, self.keep_alive))
+        Ok(TcpListener { fd, keep_alive: self.keep_alive, conn_kind: self.conn_kind })
     }
 
     /// The pending error of the socket, which is cleared.
@@ -323,8 +326,9 @@ impl TcpListener {
     pub fn from_std(ln: std::net::TcpListener) -> io::Result<TcpListener> {
         let failed = |cause| io::Error::from(OpError::new("file", "tcp", cause));
         ln.set_nonblocking(true).map_err(|e| failed(Cause::from_io("fcntl", e)))?;
+        let conn_kind = accepted_kind(SockRef::from(&ln));
         let fd = NetFd::register(ln.into(), FdKind::LISTENER, Network::Tcp, None).map_err(failed)?;
-        Ok(TcpListener::new(fd, KeepAliveConfig::default()))
+        Ok(TcpListener { fd, keep_alive: KeepAliveConfig::default(), conn_kind })
     }
 
     /// Hands the listener over to std, in blocking mode. Clones of it are blocking then too, since they share

@@ -30,8 +30,9 @@ impl TcpConn {
         let failed = |cause| io::Error::from(OpError::new("file", "tcp", cause));
         conn.set_nonblocking(true).map_err(|e| failed(Cause::from_io("fcntl", e)))?;
         let raddr = conn.peer_addr().map_err(|e| failed(Cause::from_io("getpeername", e)))?;
+        // Not the hint's kind: it may be MPTCP, or have kTLS or a low-water mark set.
         let fd =
-            NetFd::register(conn.into(), FdKind::TCP, Network::Tcp, Some(raddr.into())).map_err(failed)?;
+            NetFd::register(conn.into(), FdKind::STREAM, Network::Tcp, Some(raddr.into())).map_err(failed)?;
         Ok(TcpConn::new(fd))
     }
 
