@@ -24,6 +24,9 @@ use crate::sched::SCHED;
 /// bound for the same slot.
 const RUNNEXT_STREAK_MAX: u32 = 3;
 
+/// The most that are taken from the global queue after yields, and the most yields between two looks at it.
+pub(crate) const YIELD_BATCH: usize = 32;
+
 /// The fewest ticks between two polls of a busy P. Go leaves that to sysmon, 10 ms late.
 const POLL_TICKS: u32 = 64;
 
@@ -44,7 +47,7 @@ pub(crate) struct P {
     blocked: AtomicBool,        // sysmon: why it was marked Stuck
     schedtick: AtomicU32,       // the owner adds one at every execute; sysmon reads
     streak: Cell<u32>,          // owner: goroutines run through runnext in a row
-    yielded: Cell<bool>,        // owner: a goroutine yielded, so the global queue comes first now
+    yielded: Cell<u32>,         // owner: yields since the global queue was last looked at for them
     poll_at: Cell<u32>,         // owner: the tick at which the network is polled, busy or not
     pub(crate) m: AtomicPtr<M>, // the owner, or null; set by acquirep and releasep
     /// A goroutine made ready by the running one, to run next, or null. The owner swaps in and out, a thief may
@@ -71,7 +74,7 @@ impl P {
             blocked: AtomicBool::new(false),
             schedtick: AtomicU32::new(0),
             streak: Cell::new(0),
-            yielded: Cell::new(false),
+            yielded: Cell::new(0),
             poll_at: Cell::new(POLL_TICKS),
             m: AtomicPtr::new(std::ptr::null_mut()),
             runnext: AtomicPtr::new(std::ptr::null_mut()),
@@ -143,13 +146,19 @@ impl P {
     /// A goroutine yields. Owner only.
     #[inline]
     pub(crate) fn yielded(&self) {
-        self.yielded.set(true);
+        self.yielded.set(self.yielded.get() + 1);
     }
 
-    /// Whether one did since the last call. Owner only.
+    /// Whether the global queue should come first now: everybody here has yielded once, or `YIELD_BATCH` have. Not at
+    /// every yield: with a thousand that yield each would take the lock. Owner only.
     #[inline]
     pub(crate) fn take_yielded(&self) -> bool {
-        self.yielded.replace(false)
+        let yields = self.yielded.get();
+        let due = yields > 0 && (yields >= YIELD_BATCH as u32 || yields as usize > self.runq.len());
+        if due {
+            self.yielded.set(0);
+        }
+        due
     }
 
     /// Puts `gp` into the `runnext` slot; who was there goes to the tail. True if something went to the queue, for

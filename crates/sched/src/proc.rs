@@ -25,7 +25,7 @@ use crate::g::{G, GStatus, Request};
 use crate::gqueue::GQueue;
 use crate::habit::Turn;
 use crate::m::{Batch, M, acquirep, pidleget, pidleput, releasep, stopm};
-use crate::p::{P, PStatus};
+use crate::p::{P, PStatus, YIELD_BATCH};
 use crate::park::accept_all;
 use crate::runq::CAPACITY;
 use crate::sched::{SCHED, Synced};
@@ -41,9 +41,6 @@ const PREFETCH_AHEAD: u32 = 4;
 
 /// The most goroutines one trip to the global queue takes. Go: half of the local queue.
 const GLOBAL_BATCH: usize = 128;
-
-/// The most that are taken from the global queue after a goroutine yielded.
-const YIELD_BATCH: usize = 32;
 
 /// How many operations that did not park a goroutine may do in one go; then the next one yields.
 pub(crate) const BUDGET: u32 = 64;
