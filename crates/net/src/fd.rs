@@ -73,7 +73,7 @@ impl NetFd {
         self.pfd.close().map_err(|e| self.wrap("close", "close", e))
     }
 
-    /// The number, or -1 once closed. Nobody knows what is done with it, so that a short read proves nothing from then on.
+    /// The number, or -1 once closed. Nobody knows what is done with it: from then on a short read proves nothing.
     pub(crate) fn raw(&self) -> RawFd {
         self.pfd.raw_control(SysFd::raw).unwrap_or(-1)
     }

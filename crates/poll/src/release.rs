@@ -49,8 +49,8 @@ pub(crate) fn descriptor_released() {
 #[cold]
 #[inline(never)]
 fn wake_all() {
-    // One at a time: nobody is readied with the lock held. No more than there are now, and the oldest first: who finds no
-    // descriptor is back in the list at once, and would be woken for ever and before those who have not looked yet.
+    // One at a time: nobody is readied with the lock held. No more than there are now, and the oldest first: who finds
+    // no descriptor is back in the list at once, and would be woken for ever and before those who have not looked yet.
     let count = LISTS.lock().waiting.len();
     for _ in 0..count {
         let node = {

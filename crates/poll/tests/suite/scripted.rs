@@ -314,7 +314,7 @@ fn a_connect_beside_a_waiting_writer_is_no_double_wait() {
             let a = a.clone();
             thread::spawn(move || a.connect(&addr))
         };
-        thread::sleep(std::time::Duration::from_millis(20)); // a connect that did not wait would have aborted
+        thread::sleep(std::time::Duration::from_millis(20)); // not for ordering: without the wait it aborts
         setup().push(token, Readiness::WRITABLE);
         assert_eq!(writer.join().unwrap(), Ok(()));
         assert_eq!(connector.join().unwrap(), Ok(()), "it is connected already");
