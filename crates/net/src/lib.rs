@@ -61,6 +61,7 @@ mod zone;
 #[doc(hidden)]
 pub mod for_tests {
     pub use crate::dial::race::{Canceler, Racer, race};
+    pub use crate::lookup::gate::Gate;
 
     /// Dials a list of addresses, as a name that resolves to them would.
     pub fn dial_addrs(

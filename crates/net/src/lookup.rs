@@ -2,7 +2,7 @@
 //!
 //! `getaddrinfo` blocks a thread and cannot be stopped. So it runs in an announced blocking section, and if
 //! there is a deadline in a goroutine of its own: the caller leaves in time, the lookup ends when it ends,
-//! and nobody reads its result.
+//! and nobody reads its result. No more than [`LOOKUPS_MAX`] run at a time (`lookup/gate.rs`).
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
@@ -11,6 +11,15 @@ use std::time::Instant;
 use gopark_sched::blocking;
 
 use crate::error::{Cause, DnsError, OpError};
+
+pub(crate) mod gate;
+
+use gate::Gate;
+
+/// Each of them occupies a thread (Go's number).
+const LOOKUPS_MAX: usize = 500;
+
+static LOOKUPS: Gate = Gate::new(LOOKUPS_MAX);
 
 /// The addresses of `host`, at least one, each with its IPv6 scope.
 ///
@@ -24,7 +33,7 @@ pub(crate) fn lookup_host(host: &str, deadline: Option<Instant>) -> Result<Vec<(
         return Err(Cause::NotStarted);
     }
     let found = match deadline {
-        None => blocking(|| getaddrinfo(host)),
+        None => LOOKUPS.enter(|| blocking(|| getaddrinfo(host))),
         Some(deadline) => lookup_until(host, deadline)?,
     };
     let mut addrs = match found {
@@ -49,7 +58,7 @@ pub(crate) fn to_socket_addrs<A: ToSocketAddrs>(addr: &A, op: &'static str) -> i
     if is_at_most_one::<A::Iter>() {
         return addr.to_socket_addrs();
     }
-    blocking(|| addr.to_socket_addrs())
+    LOOKUPS.enter(|| blocking(|| addr.to_socket_addrs()))
 }
 
 /// Whether `I` is what std's types give that are addresses already: a `SocketAddr`, an `IpAddr` and a port.
@@ -66,12 +75,15 @@ type Found = io::Result<Vec<(IpAddr, u32)>>;
 
 fn lookup_until(host: &str, deadline: Instant) -> Result<Found, Cause> {
     let name = host.to_owned();
-    let lookup = gopark_sched::try_spawn(move || blocking(|| getaddrinfo(&name)))
-        .map_err(|e| Cause::Other(Box::new(e)))?;
+    let lookup = gopark_sched::try_spawn(move || {
+        // None: it waited for its turn too long, and nobody is there to read the result.
+        LOOKUPS.enter(|| (Instant::now() < deadline).then(|| blocking(|| getaddrinfo(&name))))
+    })
+    .map_err(|e| Cause::Other(Box::new(e)))?;
     match lookup.join_timeout(deadline.saturating_duration_since(Instant::now())) {
-        Ok(Ok(found)) => Ok(found),
+        Ok(Ok(Some(found))) => Ok(found),
         Ok(Err(panic)) => std::panic::resume_unwind(panic),
-        Err(_still_running) => Err(DnsError {
+        Ok(Ok(None)) | Err(_) => Err(DnsError {
             err: "i/o timeout".into(),
             name: host.to_owned(),
             is_timeout: true,
