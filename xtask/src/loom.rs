@@ -1,20 +1,23 @@
 //! The loom models: every interleaving (up to a preemption bound) of the lock-free parts.
+//!
+//! Each model chooses its bound; LOOM_MAX_PREEMPTIONS in the environment changes it for all.
 
 use crate::cmd;
 use anyhow::{Context, Result};
 use std::process::Command;
 use std::time::Duration;
 
-/// Loom's own advice for a bound that finds nearly every bug and still ends; an environment that
-/// sets LOOM_MAX_PREEMPTIONS itself wins.
-const PREEMPTIONS_MAX: &str = "3";
-
 /// The whole run's limit.
 pub(crate) const LIMIT: Duration = Duration::from_secs(15 * 60);
 
 /// `cargo xtask loom [FILTER]`.
 pub(crate) fn run(args: &[String]) -> Result<()> {
-    match command(args)? {
+    run_bounded(args, None)
+}
+
+/// With at most `preemptions` forced switches in every model, unless the environment says otherwise.
+pub(crate) fn run_bounded(args: &[String], preemptions: Option<u32>) -> Result<()> {
+    match command(args, preemptions)? {
         Some(mut cmd) => cmd::run(&mut cmd, LIMIT, None),
         None => {
             println!("no crate has a tests/loom_*.rs");
@@ -24,7 +27,7 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
 }
 
 /// The command behind the models, or None while no crate has one.
-pub(crate) fn command(filter: &[String]) -> Result<Option<Command>> {
+pub(crate) fn command(filter: &[String], preemptions: Option<u32>) -> Result<Option<Command>> {
     let packages = packages()?;
     if packages.is_empty() {
         return Ok(None);
@@ -38,8 +41,8 @@ pub(crate) fn command(filter: &[String]) -> Result<Option<Command>> {
     // Models want optimised code, not link-time optimisation: it would cost minutes and buy nothing.
     cmd.env("CARGO_PROFILE_RELEASE_LTO", "off").env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16");
     cmd.env("CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS", "true");
-    if std::env::var_os("LOOM_MAX_PREEMPTIONS").is_none() {
-        cmd.env("LOOM_MAX_PREEMPTIONS", PREEMPTIONS_MAX);
+    if let (Some(n), None) = (preemptions, std::env::var_os("LOOM_MAX_PREEMPTIONS")) {
+        cmd.env("LOOM_MAX_PREEMPTIONS", n.to_string());
     }
     cmd::add_rustflags(&mut cmd, "--cfg loom");
     Ok(Some(cmd))
