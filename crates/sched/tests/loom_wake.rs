@@ -396,15 +396,16 @@ fn two_publishers_and_an_m_that_comes_and_goes() {
     });
 }
 
-/// A publisher counts a searcher and finds that the P is gone; another one relies on that searcher meanwhile.
+/// A publisher has seen an idle P and counts a searcher for it, and then the P is gone; another publisher relies on
+/// that searcher meanwhile.
 #[test]
 fn a_searcher_that_gets_no_p_leaves_word() {
     model(3, || {
-        let w = World::new(1, 1, &[0, 1]);
-        w.start(World::come_back);
-        w.start(|w| w.ready_from_outside(1));
-        w.ready_from_outside(0);
-        w.settle(2);
+        let w = World::new(1, 0, &[0]);
+        w.start(|w| M { p: Some(0), spinning: false }.schedule(w));
+        w.start(|w| w.ready_from_outside(0));
+        w.start_searcher();
+        w.settle(1);
     });
 }
 
