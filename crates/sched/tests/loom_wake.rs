@@ -438,13 +438,13 @@ fn a_searcher_that_finds_work_wakes_its_successor() {
 /// A batch from the global queue is published by nobody when it gets to a local queue.
 #[test]
 fn what_moves_from_the_global_queue_to_a_local_one_is_found() {
-    model(2, || {
+    model(3, || {
         let w = World::new(2, 0, &[]);
         w.wake.become_spinning();
-        w.start(|w| M { p: Some(0), spinning: false }.schedule(w));
         w.start(|w| M { p: Some(1), spinning: true }.schedule(w));
         w.ready_from_outside(0);
         w.ready_from_outside(1);
+        M { p: Some(0), spinning: false }.schedule(&w);
         w.settle(2);
     });
 }
