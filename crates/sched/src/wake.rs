@@ -66,7 +66,7 @@ impl Wake {
             return true;
         }
         if self.needspinning.load(Ordering::Relaxed) == 1 {
-            return false; // whoever gives up a P next will search; become_spinning's fence covers our work
+            return false; // whoever gives up a P next will search; stop_spinning's fence covers our work
         }
         self.needspinning.store(1, Ordering::Relaxed);
         // Pairs with p_given_up's fence: either that M sees needspinning, or we see its idle P.
@@ -89,18 +89,16 @@ impl Wake {
     pub(crate) fn cancel_searcher(&self, spinning: bool) {
         if spinning {
             self.needspinning.store(1, Ordering::Relaxed);
-            self.nmspinning.fetch_sub(1, Ordering::AcqRel); // after needspinning, for who gives up a P next
-            fence(Ordering::SeqCst); // pairs with p_given_up
+            self.nmspinning.fetch_sub(1, Ordering::AcqRel); // after needspinning; no fence, as a P is given up under the lock
         }
     }
 
     /// An M starts to search.
     pub(crate) fn become_spinning(&self) {
         self.nmspinning.fetch_add(1, Ordering::AcqRel); // before needspinning is cleared
+        // No fence: a publisher that still saw needspinning is covered by the one at the end of this search, whether that
+        // found something (then wakep follows) or not (then a last look).
         self.needspinning.store(0, Ordering::Relaxed);
-        // Pairs with published's fence: a publisher that still saw needspinning or a searcher has published before
-        // the search that begins now.
-        fence(Ordering::SeqCst);
     }
 
     /// True while one more searcher is worth its cost: searchers are at most half of the busy Ps.
