@@ -89,15 +89,16 @@ impl Wake {
     pub(crate) fn cancel_searcher(&self, spinning: bool) {
         if spinning {
             self.needspinning.store(1, Ordering::Relaxed);
-            self.nmspinning.fetch_sub(1, Ordering::AcqRel); // after needspinning; no fence, as a P is given up under the lock
+            // After needspinning; no fence, since a P is given up under the lock.
+            self.nmspinning.fetch_sub(1, Ordering::AcqRel);
         }
     }
 
     /// An M starts to search.
     pub(crate) fn become_spinning(&self) {
         self.nmspinning.fetch_add(1, Ordering::AcqRel); // before needspinning is cleared
-        // No fence: a publisher that still saw needspinning is covered by the one at the end of this search, whether that
-        // found something (then wakep follows) or not (then a last look).
+        // No fence: a publisher that still saw needspinning is covered by the one at the end of this search, whether
+        // that found something (then wakep follows) or not (then a last look).
         self.needspinning.store(0, Ordering::Relaxed);
     }
 
