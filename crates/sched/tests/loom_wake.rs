@@ -375,7 +375,7 @@ fn who_gives_up_its_p_without_a_search_searches_if_asked() {
 /// gives its P up and goes to sleep.
 #[test]
 fn a_second_publisher_may_rely_on_the_first_ones_request() {
-    model(3, || {
+    model(2, || {
         let w = World::new(3, 0, &[]);
         w.start(|w| M { p: Some(2), spinning: false }.schedule_without_search(w));
         w.start(|w| w.ready_on(1, 1));
@@ -412,7 +412,7 @@ fn a_searcher_that_gets_no_p_leaves_word() {
 /// The last searcher sees work, and its P is gone, to an M that did not search because of this one.
 #[test]
 fn a_searcher_that_cannot_take_its_p_back_leaves_word() {
-    model(3, || {
+    model(2, || {
         let w = World::new(2, 0, &[]);
         w.wake.become_spinning();
         w.start(|w| M { p: Some(1), spinning: true }.schedule(w));
