@@ -100,6 +100,18 @@ impl ParkSlot {
     #[doc(alias = "netpollblock")]
     #[inline]
     pub fn block(&'static self, reason: WaitReason, recheck: impl FnOnce() -> bool) -> bool {
+        self.block_with(reason, recheck, |slot, reason| runtime().gopark(slot, reason))
+    }
+
+    /// [`ParkSlot::block`] for a runtime itself, which need not look up who it is. `park` is its
+    /// [`Runtime::gopark`](crate::Runtime::gopark).
+    #[inline]
+    pub fn block_with(
+        &'static self,
+        reason: WaitReason,
+        recheck: impl FnOnce() -> bool,
+        park: impl FnOnce(&'static ParkSlot, WaitReason),
+    ) -> bool {
         loop {
             if self.take_ready() {
                 return true;
@@ -113,7 +125,7 @@ impl ParkSlot {
         // Pairs with the fence in `unblock(Evict)`: either that one sees WAIT, or `recheck` sees its reason.
         fence(SeqCst);
         if recheck() {
-            runtime().gopark(self, reason);
+            park(self, reason);
         }
         // Acquire pairs with the release half of `unblock`; not a plain store, a READY that came just now
         // must not be lost (golang/go#48925).

@@ -40,6 +40,8 @@ mod sleep;
 mod spawn;
 mod steal;
 mod sysmon;
+#[allow(dead_code)] // until channels and locks use all of it
+mod waitlist;
 mod wake;
 mod wakep;
 

@@ -97,8 +97,11 @@ fn thread_park(slot: &'static ParkSlot) {
     let tw = ThreadWaiter::take();
     tw.note.clear();
     if slot.commit(tw.waiter()) {
-        // Somebody must watch the network and the timers for us: a sleeping process has nobody who would.
-        crate::wakep::ensure_poller();
+        // Somebody must watch the network and the timers for us: a sleeping process has nobody who would. Before the
+        // runtime is started there are neither, and locks and channels between threads work all the same.
+        if SCHED.is_started() {
+            crate::wakep::ensure_poller();
+        }
         tw.note.sleep();
     }
     tw.give_back();
@@ -191,9 +194,12 @@ impl Parker {
     }
 
     /// Waits for one `unpark` of the slot; one that came before counts.
+    ///
+    /// It may have been meant for an earlier wait (a timer that was stopped too late, a waker that was kept): whoever
+    /// parks looks at what it waits for, and parks again.
     #[inline]
     pub(crate) fn park(&self, reason: WaitReason) {
-        while !self.slot.block(reason, || true) {}
+        while !self.slot.block_with(reason, || true, gopark) {}
     }
 }
 
