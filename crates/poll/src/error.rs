@@ -14,6 +14,8 @@ pub enum Error {
     FileClosing,
     /// The deadline passed.
     DeadlineExceeded,
+    /// A context attached to the descriptor was canceled.
+    Canceled,
     /// A deadline on something that has none: a regular file, or a descriptor that was never registered.
     NoDeadline,
     /// The poller reported an error for the descriptor, so it cannot be waited for.
@@ -54,9 +56,12 @@ impl Error {
     /// The kind that std gives to such an error. A deadline is `TimedOut` and never `WouldBlock`.
     pub fn kind(&self) -> io::ErrorKind {
         match self {
-            Error::NetClosing | Error::FileClosing | Error::NotPollable | Error::NotStarted => {
-                io::ErrorKind::Other
-            }
+            // Canceled is not `Interrupted`, which std's helpers retry for ever.
+            Error::NetClosing
+            | Error::FileClosing
+            | Error::Canceled
+            | Error::NotPollable
+            | Error::NotStarted => io::ErrorKind::Other,
             Error::DeadlineExceeded => io::ErrorKind::TimedOut,
             Error::NoDeadline => io::ErrorKind::Unsupported,
             Error::UnexpectedEof => io::ErrorKind::UnexpectedEof,
@@ -71,6 +76,7 @@ impl fmt::Display for Error {
             Error::NetClosing => "use of closed network connection",
             Error::FileClosing => "use of closed file",
             Error::DeadlineExceeded => "i/o timeout",
+            Error::Canceled => "operation was canceled",
             Error::NoDeadline => "file type does not support deadline",
             Error::NotPollable => "not pollable",
             Error::UnexpectedEof => "unexpected EOF",
@@ -109,6 +115,7 @@ mod tests {
         assert_eq!(Error::NetClosing.to_string(), "use of closed network connection");
         assert_eq!(Error::FileClosing.to_string(), "use of closed file");
         assert_eq!(Error::DeadlineExceeded.to_string(), "i/o timeout");
+        assert_eq!(Error::Canceled.to_string(), "operation was canceled");
         assert_eq!(Error::NoDeadline.to_string(), "file type does not support deadline");
         assert_eq!(Error::NotPollable.to_string(), "not pollable");
         assert_eq!(Error::Errno(Errno::ECONNREFUSED).to_string(), "connection refused");

@@ -18,7 +18,7 @@ use gopark_sys::sysfd::SysFd;
 
 use crate::fd_mutex::{FdMutex, Left};
 use crate::netpoll::NETPOLL;
-use crate::poll_desc::{PdRef, PollDesc};
+use crate::poll_desc::{Canceler, PdRef, PollDesc};
 use crate::poll_info::{Mode, Refusal};
 use crate::runtime::{is_installed, runtime};
 use crate::sync::atomic::{
@@ -331,6 +331,18 @@ impl Fd {
         p.pd.set_deadline(p.seq, modes, when).map_err(|_| self.closing())
     }
 
+    /// What a context needs to end this descriptor's operations.
+    ///
+    /// # Errors
+    ///
+    /// As [`Fd::set_read_deadline`].
+    pub fn canceler(&self) -> Result<Canceler, Error> {
+        match self.pd {
+            Some(p) if !self.mu.is_closed() => Ok(Canceler(p)),
+            _ => Err(self.no_deadline()),
+        }
+    }
+
     #[cold]
     fn no_deadline(&self) -> Error {
         if self.mu.is_closed() {
@@ -353,6 +365,7 @@ impl Fd {
         match refusal {
             Refusal::Closing => self.closing(),
             Refusal::Expired => Error::DeadlineExceeded,
+            Refusal::Canceled => Error::Canceled,
             Refusal::EventErr => Error::NotPollable,
         }
     }

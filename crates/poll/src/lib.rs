@@ -20,6 +20,7 @@
 //! | `park_slot.rs` | the word one waiter parks on | `pollDesc.rg`, `wg` |
 //! | `poll_desc.rs`, `poll_info.rs`, `poll_cache.rs`, `slab.rs` | what the poller knows of a descriptor | `pollDesc`, `pollCache` |
 //! | `poll_desc/deadline.rs` | deadlines | `poll_runtime_pollSetDeadline` |
+//! | `poll_desc/cancel.rs` | ending operations from outside, for contexts | |
 //! | `time.rs`, `time/heap.rs` | timers | `runtime/time.go` |
 //! | `netpoll.rs`, `ready_list.rs` | who polls, who is woken | `runtime/netpoll.go` |
 //! | `fd_mutex.rs`, `sema.rs` | a descriptor's locks and references | `fdMutex`, `semaRoot` |
@@ -68,7 +69,8 @@ pub use netpoll::{
     poller,
 };
 pub use park_slot::{ParkSlot, Unblock};
-pub use poll_info::Mode;
+pub use poll_desc::Canceler;
+pub use poll_info::{CancelReason, Mode};
 pub use ready_list::ReadyList;
 pub use release::{descriptors_released, wait_for_descriptor, wait_for_descriptor_since};
 #[cfg(loom)]
@@ -76,4 +78,4 @@ pub use runtime::install_for_model;
 pub use runtime::{AlreadyInstalled, Runtime, WaitReason, install, is_installed};
 #[cfg(not(loom))]
 pub use thread_runtime::ThreadRuntime;
-pub use time::{Timer, TimerKind, Timers, sleep_on, when_in};
+pub use time::{Fire, Timer, TimerKind, Timers, WakePoller, sleep_on, when_in};

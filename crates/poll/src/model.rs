@@ -3,9 +3,9 @@
 
 use gopark_sys::netpoll::Readiness;
 
-use crate::poll_desc::PollDesc;
+use crate::poll_desc::{PdRef, PollDesc};
 use crate::poll_info::{Mode, Refusal};
-use crate::{Error, ReadyList};
+use crate::{Canceler, Error, ReadyList};
 
 /// A slot of its own, not from the cache, whose atomics would belong to an earlier execution.
 #[derive(Copy, Clone)]
@@ -18,6 +18,7 @@ fn error(refusal: Refusal) -> Error {
     match refusal {
         Refusal::Closing => Error::NetClosing,
         Refusal::Expired => Error::DeadlineExceeded,
+        Refusal::Canceled => Error::Canceled,
         Refusal::EventErr => Error::NotPollable,
     }
 }
@@ -48,6 +49,10 @@ impl ModelDesc {
 
     pub fn set_deadline(self, mode: Mode, when: i64) -> bool {
         self.pd.set_deadline(self.seq, &[mode], when).is_ok()
+    }
+
+    pub fn canceler(self) -> Canceler {
+        Canceler(PdRef { pd: self.pd, seq: self.seq })
     }
 
     pub fn ready(self, readiness: Readiness, list: &mut ReadyList) {

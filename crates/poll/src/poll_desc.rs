@@ -22,10 +22,13 @@ use crate::sync::Mutex;
 use crate::time::Link;
 use crate::{ReadyList, poll_cache};
 
+mod cancel;
 mod deadline;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
+pub use cancel::Canceler;
+use cancel::Cancels;
 pub(crate) use deadline::Deadlines;
 
 /// A slot for one open descriptor.
@@ -53,9 +56,20 @@ pub(crate) struct Cold {
 }
 
 /// Under `lock`.
+#[derive(Default)]
 struct Synced {
     read: Deadlines,
     write: Deadlines,
+    cancels: Cancels,
+}
+
+impl Synced {
+    /// As of a descriptor that nobody has done anything to yet.
+    fn reset(&mut self) {
+        self.read.reset();
+        self.write.reset();
+        self.cancels = Cancels::default();
+    }
 }
 
 #[cfg(not(loom))]
@@ -78,7 +92,7 @@ impl PollDesc {
             info: PollInfo::new(),
             index,
             cold: Cold {
-                lock: Mutex::new(Synced { read: Deadlines::default(), write: Deadlines::default() }),
+                lock: Mutex::new(Synced::default()),
                 read_link: Link::new(),
                 write_link: Link::new(),
             },
@@ -184,16 +198,14 @@ impl PollDesc {
         // is one if it comes after this.
         self.rg.reset();
         self.wg.reset();
-        synced.read.reset();
-        synced.write.reset();
+        synced.reset();
         self.info.open()
     }
 
     /// A slot loses its user; from here on its events are stale.
     pub(crate) fn end(&self) {
         let mut synced = self.cold.lock.lock();
-        synced.read.reset();
-        synced.write.reset();
+        synced.reset();
         self.info.free();
     }
 

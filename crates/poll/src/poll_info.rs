@@ -7,6 +7,10 @@
 //! | 2 READ_EXPIRED | the read deadline has passed | deadline code, under `lock` | the same, evict, free |
 //! | 3 WRITE_EXPIRED | the write deadline has passed | deadline code, under `lock` | the same, evict, free |
 //! | 4 SPOILED | an event came after which a short read proves nothing | netpoll, before READY | free |
+//! | 5 READ_CANCELED | a context attached to the direction was canceled | cancel code, under `lock` | the same, free |
+//! | 6 WRITE_CANCELED | the same for writing | cancel code, under `lock` | the same, free |
+//! | 7 READ_OVERDUE | a context attached to the direction ran out of time | cancel code, under `lock` | the same, free |
+//! | 8 WRITE_OVERDUE | the same for writing | cancel code, under `lock` | the same, free |
 //! | 32..63 | generation of the slot, never 0 | free, under `lock` | |
 //!
 //! Every change is a read-modify-write, and netpoll changes the word only in an exchange that compares the
@@ -23,6 +27,13 @@ const EVENT_ERR: u64 = 1 << 1;
 const READ_EXPIRED: u64 = 1 << 2;
 const WRITE_EXPIRED: u64 = 1 << 3;
 const SPOILED: u64 = 1 << 4;
+const READ_CANCELED: u64 = 1 << 5;
+const WRITE_CANCELED: u64 = 1 << 6;
+const READ_OVERDUE: u64 = 1 << 7;
+const WRITE_OVERDUE: u64 = 1 << 8;
+/// What stops an operation of each direction.
+const READ_STOP: u64 = CLOSING | READ_EXPIRED | READ_CANCELED | READ_OVERDUE | EVENT_ERR;
+const WRITE_STOP: u64 = CLOSING | WRITE_EXPIRED | WRITE_CANCELED | WRITE_OVERDUE;
 const SEQ_SHIFT: u32 = 32;
 const SEQ_MAX: u32 = (1 << 31) - 1;
 
@@ -39,9 +50,21 @@ pub enum Mode {
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Refusal {
     Closing,
+    /// The deadline of the direction, or of a context attached to it, has passed.
     Expired,
+    /// A context attached to the direction was canceled.
+    Canceled,
     /// The poller reported an error for the descriptor; it cannot be waited for.
     EventErr,
+}
+
+/// Why a [`Canceler`](crate::Canceler) ends the operations of a descriptor.
+#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
+pub enum CancelReason {
+    /// Somebody wants them to end: they fail with [`Error::Canceled`](crate::Error::Canceled).
+    Canceled,
+    /// Their time is up: they fail with [`Error::DeadlineExceeded`](crate::Error::DeadlineExceeded).
+    DeadlineExceeded,
 }
 
 /// A value of the word.
@@ -75,8 +98,8 @@ impl Info {
     #[inline]
     pub(crate) fn check(self, mode: Mode) -> Result<(), Refusal> {
         let stop = match mode {
-            Mode::Read => CLOSING | READ_EXPIRED | EVENT_ERR,
-            Mode::Write => CLOSING | WRITE_EXPIRED,
+            Mode::Read => READ_STOP,
+            Mode::Write => WRITE_STOP,
         };
         if self.0 & stop == 0 { Ok(()) } else { Err(self.refusal(mode)) }
     }
@@ -85,7 +108,9 @@ impl Info {
     fn refusal(self, mode: Mode) -> Refusal {
         if self.closing() {
             Refusal::Closing
-        } else if self.0 & expired_bit(mode) != 0 {
+        } else if self.0 & cancel_bit(mode, CancelReason::Canceled) != 0 {
+            Refusal::Canceled
+        } else if self.0 & (expired_bit(mode) | cancel_bit(mode, CancelReason::DeadlineExceeded)) != 0 {
             Refusal::Expired
         } else {
             Refusal::EventErr
@@ -97,6 +122,15 @@ const fn expired_bit(mode: Mode) -> u64 {
     match mode {
         Mode::Read => READ_EXPIRED,
         Mode::Write => WRITE_EXPIRED,
+    }
+}
+
+const fn cancel_bit(mode: Mode, reason: CancelReason) -> u64 {
+    match (mode, reason) {
+        (Mode::Read, CancelReason::Canceled) => READ_CANCELED,
+        (Mode::Write, CancelReason::Canceled) => WRITE_CANCELED,
+        (Mode::Read, CancelReason::DeadlineExceeded) => READ_OVERDUE,
+        (Mode::Write, CancelReason::DeadlineExceeded) => WRITE_OVERDUE,
     }
 }
 
@@ -129,10 +163,19 @@ impl PollInfo {
 
     /// Under `lock`. If `expired`, before `unblock(Evict)`.
     pub(crate) fn set_expired(&self, mode: Mode, expired: bool) {
-        if expired {
-            self.0.fetch_or(expired_bit(mode), AcqRel);
+        self.set_bit(expired_bit(mode), expired);
+    }
+
+    /// Under `lock`. If `canceled`, before `unblock(Evict)`.
+    pub(crate) fn set_canceled(&self, mode: Mode, reason: CancelReason, canceled: bool) {
+        self.set_bit(cancel_bit(mode, reason), canceled);
+    }
+
+    fn set_bit(&self, bit: u64, set: bool) {
+        if set {
+            self.0.fetch_or(bit, AcqRel);
         } else {
-            self.0.fetch_and(!expired_bit(mode), AcqRel);
+            self.0.fetch_and(!bit, AcqRel);
         }
     }
 
@@ -184,8 +227,25 @@ mod tests {
         info.set_expired(Mode::Read, true);
         assert_eq!(info.load().check(Mode::Read), Err(Refusal::Expired));
         assert_eq!(info.load().check(Mode::Write), Ok(()));
+        info.set_canceled(Mode::Read, CancelReason::Canceled, true);
+        assert_eq!(info.load().check(Mode::Read), Err(Refusal::Canceled));
+        assert_eq!(info.load().check(Mode::Write), Ok(()));
         info.set_closing();
         assert_eq!(info.load().check(Mode::Read), Err(Refusal::Closing));
+    }
+
+    #[test]
+    fn a_context_out_of_time_is_an_expired_deadline_until_it_is_taken_off() {
+        let info = PollInfo::new();
+        info.open();
+        info.set_canceled(Mode::Write, CancelReason::DeadlineExceeded, true);
+        assert_eq!(info.load().check(Mode::Write), Err(Refusal::Expired));
+        assert_eq!(info.load().check(Mode::Read), Ok(()));
+        info.set_expired(Mode::Write, true);
+        info.set_canceled(Mode::Write, CancelReason::DeadlineExceeded, false);
+        assert_eq!(info.load().check(Mode::Write), Err(Refusal::Expired), "the descriptor's own");
+        info.set_expired(Mode::Write, false);
+        assert_eq!(info.load().check(Mode::Write), Ok(()));
     }
 
     #[test]

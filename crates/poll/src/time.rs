@@ -119,6 +119,7 @@ impl Target {
                     }
                 }
                 TimerKind::Call(f, arg) => f(arg, now, list),
+                TimerKind::Fire(target) => target.fire(now, list),
             },
         }
     }
@@ -163,6 +164,17 @@ pub enum TimerKind {
     Wake(&'static ParkSlot),
     /// A call with the given argument, the time of the check, and where to put waiters that became runnable.
     Call(fn(usize, i64, &mut ReadyList), usize),
+    /// [`Fire::fire`] of an object.
+    Fire(&'static dyn Fire),
+}
+
+/// Something that a [`Timer`] acts on.
+pub trait Fire: Sync {
+    /// The timer came due. `now` is the time of the check; whoever became runnable goes into `list`.
+    ///
+    /// Runs with no lock of the timers held, under the rules of [`TimerKind`]. The timer may be armed again. A call
+    /// may come late: the timer was stopped or armed anew in the meantime. So look at the object's own state.
+    fn fire(&'static self, now: i64, list: &mut ReadyList);
 }
 
 impl fmt::Debug for TimerKind {
@@ -170,6 +182,7 @@ impl fmt::Debug for TimerKind {
         f.write_str(match self {
             TimerKind::Wake(_) => "Wake",
             TimerKind::Call(..) => "Call",
+            TimerKind::Fire(_) => "Fire",
         })
     }
 }
@@ -200,6 +213,14 @@ impl Timer {
         }
     }
 
+    /// [`Timer::arm`] for a caller who holds a lock: what it returns is to be woken once that is released.
+    ///
+    /// Telling the poller may be a system call, or start a thread (golang/go#38023).
+    #[inline]
+    pub fn arm_under_lock(&'static self, when: i64) -> WakePoller {
+        WakePoller(Target::Timer(self).arm(when))
+    }
+
     /// Stops the timer. True: it was armed and will not fire. False: it was not, or it fires just now, on
     /// another thread; then its effect may still come after the return.
     ///
@@ -211,6 +232,24 @@ impl Timer {
     /// Whether the timer was armed a moment ago.
     pub fn is_armed(&self) -> bool {
         self.link.home.load(Acquire) != 0
+    }
+}
+
+/// What is left to do after a timer was armed under a lock; see [`Timer::arm_under_lock`].
+#[derive(Default, Debug)]
+#[must_use = "the poller may sleep past the timer otherwise"]
+pub struct WakePoller(Option<i64>);
+
+impl WakePoller {
+    /// Nothing is left to do.
+    pub const NO: WakePoller = WakePoller(None);
+
+    /// Tells the poller, if it has to know. With no lock held.
+    #[inline]
+    pub fn wake(self) {
+        if let Some(when) = self.0 {
+            wake_net_poller(when);
+        }
     }
 }
 

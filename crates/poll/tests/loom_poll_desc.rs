@@ -1,11 +1,11 @@
-//! Models of a poll descriptor: waiting against closing, deadlines, events, and the next use of the slot.
+//! Models of a poll descriptor: waiting against closing, deadlines, cancels, events, and the next use of the slot.
 #![cfg(loom)]
 
 #[path = "util/model.rs"]
 mod model;
 
 use gopark_poll::model::ModelDesc;
-use gopark_poll::{Error, Mode, ReadyList, Runtime};
+use gopark_poll::{CancelReason, Error, Mode, ReadyList, Runtime};
 use gopark_sys::netpoll::Readiness;
 use loom::thread;
 use model::{ModelRuntime, WORLD, model};
@@ -133,5 +133,86 @@ fn a_late_event_or_deadline_does_nothing_to_the_slots_next_user() {
         poller.join().unwrap();
         timers.join().unwrap();
         assert_eq!(next.prepare(READ), Ok(()));
+    });
+}
+
+#[test]
+fn a_cancel_ends_a_wait_wherever_it_is() {
+    model(3, || {
+        let pd = ModelDesc::open();
+        let ctx = thread::spawn(move || pd.canceler().cancel(&[READ, Mode::Write], CancelReason::Canceled));
+        assert_eq!(pd.wait(READ), Err(Error::Canceled));
+        ctx.join().unwrap();
+        assert_eq!(pd.prepare(Mode::Write), Err(Error::Canceled));
+    });
+}
+
+#[test]
+fn a_cancel_that_is_taken_back_does_not_lose_the_event() {
+    model(2, || {
+        let pd = ModelDesc::open();
+        let other = thread::spawn(move || {
+            pd.canceler().cancel(&[READ], CancelReason::Canceled);
+            pd.canceler().clear(&[READ], CancelReason::Canceled);
+            event(pd, Readiness::READABLE);
+        });
+        if let Err(e) = pd.wait(READ) {
+            assert_eq!(e, Error::Canceled);
+        }
+        other.join().unwrap();
+        assert_eq!(pd.prepare(READ), Ok(()));
+    });
+}
+
+#[test]
+fn of_two_contexts_that_are_done_one_taken_off_leaves_the_other() {
+    model(2, || {
+        let pd = ModelDesc::open();
+        let other = thread::spawn(move || {
+            pd.canceler().cancel(&[READ], CancelReason::DeadlineExceeded);
+            pd.canceler().clear(&[READ], CancelReason::DeadlineExceeded);
+        });
+        pd.canceler().cancel(&[READ], CancelReason::DeadlineExceeded);
+        assert_eq!(pd.wait(READ), Err(Error::DeadlineExceeded));
+        other.join().unwrap();
+        assert_eq!(pd.prepare(READ), Err(Error::DeadlineExceeded));
+        pd.canceler().clear(&[READ], CancelReason::DeadlineExceeded);
+        assert_eq!(pd.prepare(READ), Ok(()));
+    });
+}
+
+#[test]
+fn a_late_cancel_or_its_taking_back_does_nothing_to_the_slots_next_user() {
+    model(2, || {
+        let pd = ModelDesc::open();
+        let ctx = thread::spawn(move || {
+            pd.canceler().cancel(&[READ], CancelReason::Canceled);
+            pd.canceler().clear(&[READ], CancelReason::Canceled);
+            pd.canceler().cancel(&[READ], CancelReason::Canceled);
+        });
+        pd.evict();
+        let next = pd.reuse();
+        next.canceler().cancel(&[Mode::Write], CancelReason::Canceled);
+        assert_eq!(next.prepare(READ), Ok(()));
+        ctx.join().unwrap();
+        assert_eq!(next.prepare(READ), Ok(()));
+        assert_eq!(next.prepare(Mode::Write), Err(Error::Canceled));
+    });
+}
+
+#[test]
+fn a_cancel_a_deadline_and_a_close_at_once_wake_the_waiter_once() {
+    model(2, || {
+        let pd = ModelDesc::open();
+        assert!(pd.set_deadline(READ, 100));
+        let ctx = thread::spawn(move || pd.canceler().cancel(&[READ], CancelReason::Canceled));
+        let timers = thread::spawn(|| check(200));
+        assert!(matches!(pd.wait(READ), Err(Error::Canceled | Error::DeadlineExceeded)));
+        ctx.join().unwrap();
+        timers.join().unwrap();
+        // Of the two reasons that hold now, the one that somebody wanted.
+        assert_eq!(pd.prepare(READ), Err(Error::Canceled));
+        pd.evict();
+        assert_eq!(pd.prepare(READ), Err(Error::NetClosing));
     });
 }
