@@ -9,7 +9,7 @@ use gopark_sys::netpoll::Backend;
 use crate::netpoll::{NETPOLL, Netpoll};
 use crate::{ParkSlot, ReadyList, Timers, Waiter};
 
-/// Why somebody is parked. The texts are Go's, as in its goroutine dumps.
+/// Why somebody is parked. The texts are Go's, as in its goroutine dumps, where it has the thing.
 #[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
 #[repr(u8)]
 pub enum WaitReason {
@@ -43,6 +43,8 @@ pub enum WaitReason {
     SyncCondWait,
     /// For the end of another goroutine.
     Join,
+    /// For a future.
+    BlockOn,
     /// Preempted.
     Preempted,
 }
@@ -66,6 +68,7 @@ impl WaitReason {
             WaitReason::SyncWaitGroupWait => "sync.WaitGroup.Wait",
             WaitReason::SyncCondWait => "sync.Cond.Wait",
             WaitReason::Join => "join",
+            WaitReason::BlockOn => "block_on",
             WaitReason::Preempted => "preempted",
         }
     }

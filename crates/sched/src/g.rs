@@ -68,12 +68,15 @@ pub(crate) struct G {
     status: AtomicU32,             // see GStatus
     wait_reason: Cell<WaitReason>, // the goroutine
     wired: Cell<u16>,              // the goroutine: > 0 = must stay on its thread
+    in_task: Cell<bool>,           // the goroutine: `task` is in use
     habit: Cell<u8>,               // its M: see habit
     id: Cell<u64>,                 // newproc
     start: Cell<Option<&'static Location<'static>>>, // newproc
     slot: Slot,                    // constant
     /// The goroutine's own semaphore, for everything that is not I/O: join, sleep, channels.
     pub(crate) parker: ParkSlot,
+    /// Where the goroutine waits for a future; see `block_on` for why it is not `parker`.
+    pub(crate) task: ParkSlot,
     /// The goroutine's own timer, which readies `parker`. Written by `init`, after `parker` has its place.
     timer: UnsafeCell<MaybeUninit<Timer>>,
 }
@@ -98,11 +101,13 @@ impl G {
                 status: AtomicU32::new(GStatus::Dead as u32),
                 wait_reason: Cell::new(WaitReason::Sleep),
                 wired: Cell::new(0),
+                in_task: Cell::new(false),
                 habit: Cell::new(0),
                 id: Cell::new(0),
                 start: Cell::new(None),
                 slot,
                 parker: ParkSlot::new(),
+                task: ParkSlot::new(),
                 timer: UnsafeCell::new(MaybeUninit::uninit()),
             });
         }
@@ -250,6 +255,11 @@ impl G {
 
     pub(crate) fn set_habit(&self, habit: u8) {
         self.habit.set(habit);
+    }
+
+    /// Says whether `task` is in use, and whether it was.
+    pub(crate) fn set_in_task(&self, yes: bool) -> bool {
+        self.in_task.replace(yes)
     }
 
     pub(crate) fn is_wired(&self) -> bool {

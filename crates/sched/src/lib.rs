@@ -18,6 +18,7 @@
 // which loom's atomics cannot be in, and a context switch, which loom cannot see.
 #![cfg(not(loom))]
 
+mod block_on;
 mod blocking;
 mod compensate;
 mod debug;
@@ -45,6 +46,7 @@ mod waitlist;
 mod wake;
 mod wakep;
 
+pub use block_on::block_on;
 pub use blocking::blocking;
 #[doc(hidden)]
 pub use debug::{DebugCounts, debug_counts};

@@ -211,6 +211,56 @@ impl Drop for Parker {
     }
 }
 
+/// The semaphore on which the caller waits for a future, apart from that of its [`Parker`]; see `block_on`.
+pub(crate) struct TaskPark {
+    slot: &'static ParkSlot,
+    owner: TaskOwner,
+}
+
+enum TaskOwner {
+    Goroutine(&'static G),
+    /// A plain thread; or a goroutine that waits inside of the future that it waits for.
+    Pooled(&'static ThreadWaiter),
+}
+
+impl TaskPark {
+    #[inline]
+    pub(crate) fn new() -> TaskPark {
+        match getg() {
+            Some(gp) if !gp.set_in_task(true) => TaskPark { slot: &gp.task, owner: TaskOwner::Goroutine(gp) },
+            _ => TaskPark::pooled(),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn pooled() -> TaskPark {
+        let tw = ThreadWaiter::take();
+        tw.parker.reset();
+        TaskPark { slot: tw.parker, owner: TaskOwner::Pooled(tw) }
+    }
+
+    #[inline]
+    pub(crate) fn slot(&self) -> &'static ParkSlot {
+        self.slot
+    }
+
+    /// As [`Parker::park`].
+    #[inline]
+    pub(crate) fn park(&self, reason: WaitReason) {
+        while !self.slot.block_with(reason, || true, gopark) {}
+    }
+}
+
+impl Drop for TaskPark {
+    fn drop(&mut self) {
+        match self.owner {
+            TaskOwner::Goroutine(gp) => drop(gp.set_in_task(false)),
+            TaskOwner::Pooled(tw) => tw.give_back(),
+        }
+    }
+}
+
 /// Wakes the owner of a parker, or lets its next park return at once.
 #[inline]
 pub fn unpark(slot: &'static ParkSlot) {
