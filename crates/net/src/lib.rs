@@ -88,6 +88,6 @@ pub use tcp_listener::TcpListener;
 
 pub use gopark_poll::FdGuard;
 pub use gopark_sched::{
-    Builder, GoResult, JoinHandle, Runtime, Scope, SpawnError, StillRunning, blocking, go, goroutine_id,
-    num_goroutines, scope, sleep, spawn, try_go, try_spawn, yield_now,
+    Builder, GoResult, JoinHandle, Runtime, Scope, SpawnError, StillRunning, blocking, chan, go,
+    goroutine_id, num_goroutines, scope, sleep, spawn, try_go, try_spawn, yield_now,
 };

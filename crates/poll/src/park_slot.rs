@@ -4,7 +4,7 @@
 //! |---|---|---|---|
 //! | NIL | nothing happened, nobody waits | `new`, `reset`, the waiter after it woke, `unblock(Evict)` | `block`, `unblock(Ready)` |
 //! | READY | the event came and nobody took it yet | `unblock(Ready)` | `block`, `take_ready`, `reset` |
-//! | WAIT | somebody is about to park | `block` | `commit`, `unblock`, the waiter itself |
+//! | WAIT | somebody is about to park | `block`, `armed` | `commit`, `unblock`, the waiter itself |
 //! | a [`Waiter`] | somebody is parked | `commit` | `unblock`, which hands the waiter to its caller |
 //!
 //! There is at most one waiter at a time: the owner of the slot sees to that (a read lock, a node of a
@@ -58,6 +58,28 @@ impl ParkSlot {
         /// A slot on which nothing happened yet.
         pub fn new() -> ParkSlot {
             ParkSlot { word: AtomicWord::new(NIL) }
+        }
+    }
+
+    const_fn! {
+        /// A slot for one wait that one `unblock(Ready)` ends, and nothing else: see [`ParkSlot::wait_armed`].
+        pub fn armed() -> ParkSlot {
+            ParkSlot { word: AtomicWord::new(WAIT) }
+        }
+    }
+
+    /// Waits on an [`armed`](ParkSlot::armed) slot until it is unblocked. `park` is the runtime's `gopark`.
+    ///
+    /// There is no mark of an earlier wait to take, no eviction to look out for and nothing to leave behind: that
+    /// saves two exchanges and the fence of [`ParkSlot::block`], a third of what parking costs.
+    #[inline]
+    pub fn wait_armed(&'static self, reason: WaitReason, park: impl FnOnce(&'static ParkSlot, WaitReason)) {
+        // Acquire, both times: pairs with the release half in `unblock`.
+        if self.word.load(Acquire) != READY {
+            park(self, reason);
+            if self.word.load(Acquire) != READY {
+                corrupted();
+            }
         }
     }
 

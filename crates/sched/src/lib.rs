@@ -10,6 +10,7 @@
 //! | lock | guards | order |
 //! | --- | --- | --- |
 //! | `SCHED.lock()` | queues and lists shared by all Ms | before a heap of timers |
+//! | `chan` | one channel; a select takes those of its cases in the order of their addresses | before nothing |
 //! | `Timers` (poll) | one heap of timers | innermost |
 //!
 //! No user code (closures, their results, panic payloads, wakers, log subscribers) runs on g0 or under these locks.
@@ -20,6 +21,7 @@
 
 mod block_on;
 mod blocking;
+pub mod chan;
 mod compensate;
 mod debug;
 mod g;

@@ -14,7 +14,8 @@
 
 use std::ptr::NonNull;
 
-use gopark_poll::{ParkSlot, ReadyList, Timer, TimerKind, WaitReason, Waiter};
+pub(crate) use gopark_poll::ParkSlot;
+use gopark_poll::{ReadyList, Timer, TimerKind, WaitReason, Waiter};
 use gopark_sys::note::Note;
 use parking_lot::Mutex;
 
@@ -191,6 +192,21 @@ impl Parker {
 
     pub(crate) fn timer(&self) -> &'static Timer {
         self.timer
+    }
+
+    /// Sets the timer to unpark the slot at `when`, in ns.
+    pub(crate) fn arm(&self, when: i64) {
+        self.timer.arm(when);
+    }
+
+    /// Whether `when` has come.
+    pub(crate) fn is_past(&self, when: i64) -> bool {
+        crate::rt::nanotime() >= when
+    }
+
+    /// Stops the timer. One that went off already may unpark the slot still.
+    pub(crate) fn disarm(&self) {
+        self.timer.stop();
     }
 
     /// Waits for one `unpark` of the slot; one that came before counts.

@@ -17,7 +17,7 @@
 use std::cell::Cell;
 use std::ptr::{self, NonNull};
 
-use gopark_poll::ParkSlot;
+use crate::park::ParkSlot;
 
 /// One waiter. `T` is what the list's users tell each other.
 pub(crate) struct WaitNode<T> {

@@ -10,6 +10,10 @@ const LISTED: &[(&str, usize)] = &[
     // A waker is made of a table of unsafe functions.
     ("crates/sched/src/block_on.rs", 8),
     ("crates/sched/src/blocking.rs", 1),
+    ("crates/sched/src/chan/buffer.rs", 20),
+    ("crates/sched/src/chan/core.rs", 28),
+    ("crates/sched/src/chan/lock.rs", 4),
+    ("crates/sched/src/chan/wait.rs", 7),
     ("crates/sched/src/compensate.rs", 1),
     ("crates/sched/src/g.rs", 16),
     ("crates/sched/src/join.rs", 8),
