@@ -5,7 +5,7 @@
 //! | NIL | nothing happened, nobody waits | `new`, `reset`, the waiter after it woke, `unblock(Evict)` | `block`, `unblock(Ready)` |
 //! | READY | the event came and nobody took it yet | `unblock(Ready)` | `block`, `take_ready`, `reset` |
 //! | WAIT | somebody is about to park | `block`, `armed` | `commit`, `unblock`, the waiter itself |
-//! | a [`Waiter`] | somebody is parked | `commit` | `unblock`, which hands the waiter to its caller |
+//! | a [`Waiter`] | somebody is parked | `commit`, `exchange_waiter` | `unblock`, which hands the waiter to its caller |
 //!
 //! There is at most one waiter at a time: the owner of the slot sees to that (a read lock, a node of a
 //! semaphore's queue). Two are a fatal error, since one of them would never wake.
@@ -171,6 +171,17 @@ impl ParkSlot {
         // Release pairs with the acquire half in `unblock`: who gets `w` sees a waiter that is completely
         // parked.
         self.word.compare_exchange(WAIT, Word::from(w), AcqRel, Relaxed).is_ok()
+    }
+
+    /// Puts `new` in the place of the parked waiter `old`; false if `old` is not parked here.
+    ///
+    /// For a runtime that looks at somebody who is parked: with a waiter of another name in the slot, nobody can wake
+    /// the one that was there, and whoever ends the wait is handed the other name.
+    pub fn exchange_waiter(&self, old: Waiter, new: Waiter) -> bool {
+        // Acquire pairs with the release half of `commit`, or of the exchange before: who takes `old` away sees a
+        // waiter that is completely parked. Release: who gets `new` sees what was done to it in between. Acquire on
+        // failure pairs with `unblock`: what came before the end of the wait is seen by who finds it ended.
+        self.word.compare_exchange(Word::from(old), Word::from(new), AcqRel, Acquire).is_ok()
     }
 
     /// Ends a wait. Who gets a waiter has to make it runnable.

@@ -4,16 +4,92 @@
 #[path = "util/model.rs"]
 mod model;
 
-use gopark_poll::{ParkSlot, Runtime, Unblock, WaitReason};
+use gopark_poll::{ParkSlot, Runtime, Unblock, WaitReason, Waiter};
+use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use loom::thread;
 use model::{ModelRuntime, leak, model};
 
 fn unblock(slot: &'static ParkSlot, how: Unblock) {
-    if let Some(w) = slot.unblock(how) {
+    // A waiter of a claim's: who holds that has to ready it.
+    if let Some(w) = slot.unblock(how).filter(|w| *w != CLAIMED.get()) {
         ModelRuntime.goready(w);
     }
+}
+
+/// The only waiter of a model, and the name that stands for it while it is claimed.
+const WAITER: Index = Index(0);
+const CLAIMED: Index = Index(1000);
+
+struct Index(usize);
+
+impl Index {
+    fn get(&self) -> Waiter {
+        Waiter::from_index(self.0)
+    }
+}
+
+/// As sched's `park::Claim`: does `f` while the parked waiter cannot be woken.
+fn claim(slot: &'static ParkSlot, f: impl FnOnce()) -> bool {
+    if !slot.exchange_waiter(WAITER.get(), CLAIMED.get()) {
+        return false;
+    }
+    f();
+    if !slot.exchange_waiter(CLAIMED.get(), WAITER.get()) {
+        ModelRuntime.goready(WAITER.get());
+    }
+    true
+}
+
+/// A claim at any moment: whatever the waiter owns is the claim's alone meanwhile, and no wake-up is lost.
+#[test]
+fn a_claimed_waiter_is_not_woken_and_not_forgotten() {
+    model(3, || {
+        let slot = leak(ParkSlot::new());
+        let registers = Arc::new(UnsafeCell::new(0));
+        let waker = thread::spawn(move || unblock(slot, Unblock::Ready));
+        let dumper = {
+            let registers = registers.clone();
+            thread::spawn(move || {
+                claim(slot, || {
+                    // SAFETY: that is what is being checked: loom fails the model if two have access at once.
+                    registers.with_mut(|p| unsafe { *p += 1 });
+                });
+            })
+        };
+        // SAFETY: as above.
+        registers.with_mut(|p| unsafe { *p += 1 });
+        assert!(slot.block(WaitReason::IoWait, || true));
+        // SAFETY: as above.
+        registers.with_mut(|p| unsafe { *p += 1 });
+        waker.join().unwrap();
+        dumper.join().unwrap();
+    });
+}
+
+/// The same for an end without an event, and for the next wait on the same slot.
+#[test]
+fn a_claim_survives_eviction_and_the_next_wait() {
+    model(2, || {
+        let slot = leak(ParkSlot::new());
+        let closing = Arc::new(AtomicBool::new(false));
+        let evictor = {
+            let closing = closing.clone();
+            thread::spawn(move || {
+                closing.store(true, Relaxed);
+                unblock(slot, Unblock::Evict);
+            })
+        };
+        let dumper = thread::spawn(move || claim(slot, || {}));
+        assert!(!slot.block(WaitReason::IoWait, || !closing.load(Relaxed)));
+        evictor.join().unwrap();
+        // A late claim finds nobody, or the one that waits again.
+        let poller = thread::spawn(move || unblock(slot, Unblock::Ready));
+        assert!(slot.block(WaitReason::IoWait, || true));
+        poller.join().unwrap();
+        dumper.join().unwrap();
+    });
 }
 
 #[test]

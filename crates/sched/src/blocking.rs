@@ -1,6 +1,6 @@
 //! Announced blocking: the P goes to somebody else before the thread blocks, rather than when sysmon notices.
 
-use crate::g::{G, GStatus, Request};
+use crate::g::{Doing, G, GStatus, Request};
 use crate::m::{M, acquirep, getm, pidleget, pidleput, releasep, startm};
 use crate::p::P;
 use crate::park::must_stay;
@@ -31,6 +31,9 @@ pub fn blocking<T>(f: impl FnOnce() -> T) -> T {
     // Without a P there is nothing to give away, and none to take back at the end: that is for the outermost section.
     let Some(mp) = getm().filter(|mp| mp.p.get().is_some()) else { return f() };
     give_p_away(mp);
+    if let Some(gp) = mp.curg.get() {
+        gp.set_doing(Doing::Blocking);
+    }
     let _back = Back;
     f()
 }
@@ -49,6 +52,7 @@ impl Drop for Back {
 fn exit_blocking() {
     let Some(mp) = getm() else { return };
     let Some(gp) = mp.curg.get() else { return };
+    gp.set_doing(Doing::Anything);
     if mp.p.get().is_some() || must_stay(gp) {
         return;
     }

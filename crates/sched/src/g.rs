@@ -14,10 +14,11 @@ use std::cell::{Cell, UnsafeCell};
 use std::mem::MaybeUninit;
 use std::panic::Location;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 
 use gopark_poll::{ParkSlot, Timer, TimerKind, WaitReason, Waiter};
-use gopark_sys::context::{Coroutine, Yielder};
+use gopark_sys::backtrace::Frames;
+use gopark_sys::context::{Coroutine, Switch, Yielder};
 use gopark_sys::stack::Slot;
 
 /// The states of a goroutine.
@@ -50,6 +51,23 @@ pub(crate) enum Request {
     Yield = 2,
     /// The goroutine holds no P (it comes from a blocking section) and wants one.
     NeedP = 3,
+    /// The answer to a resume that asked for a backtrace: the goroutine stays parked. Never seen by an M.
+    Looked = 4,
+}
+
+/// Bit of a resume's word: not an M that goes on with the goroutine, but a dump that wants its backtrace.
+const LOOK: usize = 1;
+
+/// What a goroutine that is `Running` does with its thread. For dumps.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub(crate) enum Doing {
+    /// It computes, or blocks without having said so.
+    Anything = 0,
+    /// It is in `blocking`.
+    Blocking = 1,
+    /// It must stay on its thread, and waits there.
+    WiredWait = 2,
 }
 
 /// How many cache lines below the header `prefetch` asks for. A goroutine parked in a read uses about six.
@@ -63,16 +81,18 @@ const PREFETCH_LINES: usize = 6;
 pub(crate) struct G {
     /// The saved registers; valid while `Runnable`, `Running` or `Waiting`.
     coroutine: UnsafeCell<MaybeUninit<Coroutine>>, // owner
-    yielder: Cell<*const Yielder>, // the goroutine, set by its first instruction
-    park_slot: Cell<Option<&'static ParkSlot>>, // the goroutine, read by its M's g0
-    status: AtomicU32,             // see GStatus
-    wait_reason: Cell<WaitReason>, // the goroutine
-    wired: Cell<u16>,              // the goroutine: > 0 = must stay on its thread
-    in_task: Cell<bool>,           // the goroutine: `task` is in use
-    habit: Cell<u8>,               // its M: see habit
-    id: Cell<u64>,                 // newproc
-    start: Cell<Option<&'static Location<'static>>>, // newproc
-    slot: Slot,                    // constant
+    yielder: Cell<*const Yielder>,  // the goroutine, set by its first instruction
+    park_slot: AtomicPtr<ParkSlot>, // the goroutine; read by its M's g0 and by dumps
+    status: AtomicU32,              // see GStatus
+    wait_reason: AtomicU8,          // the goroutine, a WaitReason; dumps read it
+    doing: AtomicU8,                // the goroutine, a Doing; dumps read it
+    wired: AtomicU16,               // the goroutine: > 0 = must stay on its thread; dumps read it
+    in_task: Cell<bool>,            // the goroutine: `task` is in use
+    habit: Cell<u8>,                // its M: see habit
+    since: AtomicI64,               // owner: see `since`
+    id: AtomicU64,                  // newproc; dumps read it
+    start: AtomicPtr<Location<'static>>, // newproc, or null; dumps read it
+    slot: Slot,                     // constant
     /// The goroutine's own semaphore, for everything that is not I/O: join, sleep, channels.
     pub(crate) parker: ParkSlot,
     /// Where the goroutine waits for a future; see `block_on` for why it is not `parker`.
@@ -97,14 +117,16 @@ impl G {
             gp.write(G {
                 coroutine: UnsafeCell::new(MaybeUninit::uninit()),
                 yielder: Cell::new(std::ptr::null()),
-                park_slot: Cell::new(None),
+                park_slot: AtomicPtr::new(std::ptr::null_mut()),
                 status: AtomicU32::new(GStatus::Dead as u32),
-                wait_reason: Cell::new(WaitReason::Sleep),
-                wired: Cell::new(0),
+                wait_reason: AtomicU8::new(WaitReason::Sleep as u8),
+                doing: AtomicU8::new(Doing::Anything as u8),
+                wired: AtomicU16::new(0),
                 in_task: Cell::new(false),
                 habit: Cell::new(0),
-                id: Cell::new(0),
-                start: Cell::new(None),
+                since: AtomicI64::new(0),
+                id: AtomicU64::new(0),
+                start: AtomicPtr::new(std::ptr::null_mut()),
                 slot,
                 parker: ParkSlot::new(),
                 task: ParkSlot::new(),
@@ -141,6 +163,11 @@ impl G {
         std::ptr::from_ref(self).cast_mut()
     }
 
+    /// Writes down the backtrace of the calling goroutine, which is this one.
+    pub(crate) fn capture(&self, frames: &mut Frames) {
+        frames.capture(self.slot.bottom().addr().get(), self.stack_base().addr().get());
+    }
+
     /// The highest address that the goroutine's stack may use; the header begins there.
     pub(crate) fn stack_base(&self) -> NonNull<u8> {
         NonNull::from(self).cast()
@@ -152,11 +179,53 @@ impl G {
     }
 
     pub(crate) fn id(&self) -> u64 {
-        self.id.get()
+        self.id.load(Ordering::Relaxed)
     }
 
     pub(crate) fn start_location(&self) -> Option<&'static Location<'static>> {
-        self.start.get()
+        // SAFETY: null, or what `set_entry` has put there: a 'static location.
+        unsafe { self.start.load(Ordering::Relaxed).as_ref() }
+    }
+
+    /// The status word, for dumps: its owner may change it at any moment.
+    pub(crate) fn status(&self) -> GStatus {
+        match self.status.load(Ordering::Relaxed) {
+            1 => GStatus::Runnable,
+            2 => GStatus::Running,
+            3 => GStatus::Waiting,
+            _ => GStatus::Dead,
+        }
+    }
+
+    pub(crate) fn doing(&self) -> Doing {
+        match self.doing.load(Ordering::Relaxed) {
+            1 => Doing::Blocking,
+            2 => Doing::WiredWait,
+            _ => Doing::Anything,
+        }
+    }
+
+    pub(crate) fn set_doing(&self, doing: Doing) {
+        self.doing.store(doing as u8, Ordering::Relaxed);
+    }
+
+    /// What it waits for, or waited for last.
+    pub(crate) fn wait_reason(&self) -> WaitReason {
+        let reason = self.wait_reason.load(Ordering::Relaxed);
+        // SAFETY: `init` and `set_park` store reasons only, which are one byte.
+        unsafe { std::mem::transmute::<u8, WaitReason>(reason) }
+    }
+
+    /// Since when it waits, or when its last wait began, by the coarse clock. After that wait, in a sample of
+    /// goroutines: minus the time at which it was made runnable, until it runs. See `counters`.
+    #[inline]
+    pub(crate) fn since(&self) -> i64 {
+        self.since.load(Ordering::Relaxed)
+    }
+
+    #[inline]
+    pub(crate) fn set_since(&self, since: i64) {
+        self.since.store(since, Ordering::Relaxed);
     }
 
     /// Moves the status word from `from` to `to`; any other present value is a bug that must not spread.
@@ -179,9 +248,9 @@ impl G {
         start: &'static Location<'static>,
         f: F,
     ) {
-        self.id.set(id);
+        self.id.store(id, Ordering::Relaxed);
         self.habit.set(0);
-        self.start.set(Some(start));
+        self.start.store(std::ptr::from_ref(start).cast_mut(), Ordering::Relaxed);
         // SAFETY: the slot below the header is this goroutine's alone, and no coroutine is on it: it is `Dead`.
         let co = unsafe { Coroutine::new(self.stack_base(), self.slot.bottom(), f) };
         // SAFETY: the owner has exclusive access to the cell. The old value, if any, has returned and owns nothing.
@@ -234,15 +303,69 @@ impl G {
         unsafe { (*self.yielder.get()).suspend(request as usize) }
     }
 
+    /// Parks the calling goroutine on the slot of the last `set_park`; returns once it was readied, or the slot refused
+    /// it.
+    ///
+    /// # Safety
+    /// The caller runs on this goroutine.
+    #[inline]
+    pub(crate) unsafe fn park(&self) {
+        // SAFETY: the caller's promise.
+        let mut input = unsafe { self.suspend(Request::Park) };
+        while input.addr() & LOOK != 0 {
+            // SAFETY: as above; the word is what `look` passes.
+            input = unsafe { self.looked_at(input) };
+        }
+    }
+
+    /// On the goroutine's own stack, for a dump that has claimed it: writes the backtrace down, and stays parked.
+    ///
+    /// # Safety
+    /// The caller runs on this goroutine, and `input` is what [`G::look`] passes.
+    #[cold]
+    #[inline(never)]
+    unsafe fn looked_at(&self, input: *mut ()) -> *mut () {
+        let frames = input.map_addr(|a| a & !LOOK).cast::<Frames>();
+        // SAFETY: `look` waits, with the frames borrowed for us.
+        self.capture(unsafe { &mut *frames });
+        // SAFETY: the caller's promise.
+        unsafe { self.suspend(Request::Looked) }
+    }
+
+    /// Has a parked goroutine write its backtrace into `frames`, on its own stack, by the calling thread.
+    ///
+    /// # Safety
+    /// The goroutine is `Waiting`, and the caller owns it: see `park::Claim`.
+    pub(crate) unsafe fn look(&self, frames: &mut Frames) {
+        let input = std::ptr::from_mut(frames).cast::<()>().map_addr(|a| a | LOOK);
+        // SAFETY: who is Waiting is inside `park`, which knows what to do with such a word; exclusive access by the
+        // caller's promise.
+        let switch = unsafe { self.resume(input) };
+        if switch != Switch::Yield(Request::Looked as usize) {
+            gopark_sys::throw!(
+                "goroutine {} did not stay parked while it was looked at: {switch:?}",
+                self.id()
+            );
+        }
+    }
+
     #[inline]
     pub(crate) fn set_park(&self, slot: &'static ParkSlot, reason: WaitReason) {
-        self.park_slot.set(Some(slot));
-        self.wait_reason.set(reason);
+        self.park_slot.store(std::ptr::from_ref(slot).cast_mut(), Ordering::Relaxed);
+        self.wait_reason.store(reason as u8, Ordering::Relaxed);
+        self.set_since(crate::coarse::now());
+    }
+
+    /// The slot it is parked on, or was last.
+    #[inline]
+    pub(crate) fn last_slot(&self) -> Option<&'static ParkSlot> {
+        // SAFETY: null, or what `set_park` has put there: a 'static slot.
+        unsafe { self.park_slot.load(Ordering::Relaxed).as_ref() }
     }
 
     #[inline]
     pub(crate) fn park_slot(&self) -> &'static ParkSlot {
-        match self.park_slot.get() {
+        match self.last_slot() {
             Some(slot) => slot,
             None => gopark_sys::throw!("park without a slot"),
         }
@@ -263,7 +386,7 @@ impl G {
     }
 
     pub(crate) fn is_wired(&self) -> bool {
-        self.wired.get() > 0
+        self.wired.load(Ordering::Relaxed) > 0
     }
 
     /// The goroutine as poll sees it.

@@ -22,8 +22,10 @@
 mod block_on;
 mod blocking;
 pub mod chan;
+mod coarse;
 mod compensate;
 mod debug;
+pub mod dump;
 mod g;
 mod gqueue;
 mod habit;
@@ -52,6 +54,8 @@ pub use block_on::block_on;
 pub use blocking::blocking;
 #[doc(hidden)]
 pub use debug::{DebugCounts, debug_counts};
+pub use dump::{GoroutineDump, dump_goroutines};
+pub use gopark_poll::WaitReason;
 pub use join::{JoinHandle, spawn, try_spawn};
 pub use newproc::SpawnError;
 #[doc(hidden)] // For the benchmarks: the wake-up that join and the timers use, on a slot of one's own.

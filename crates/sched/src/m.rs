@@ -266,6 +266,7 @@ pub(crate) fn pidleget(s: &mut Synced) -> Option<&'static P> {
     // The first P to leave a fully idle process ends sysmon's deep sleep. Both sides hold the scheduler lock.
     if s.sysmonwait {
         s.sysmonwait = false;
+        crate::coarse::set(crate::rt::nanotime()); // sysmon has not kept it
         SCHED.sysmonnote.wakeup();
     }
     Some(pp)

@@ -16,16 +16,20 @@ use std::ptr::NonNull;
 
 pub(crate) use gopark_poll::ParkSlot;
 use gopark_poll::{ReadyList, Timer, TimerKind, WaitReason, Waiter};
+use gopark_sys::backtrace::Frames;
 use gopark_sys::note::Note;
 use parking_lot::Mutex;
 
-use crate::g::{G, GStatus, Request};
+use crate::g::{Doing, G, GStatus};
 use crate::gqueue::GQueue;
 use crate::m::{M, getg, getm};
 use crate::sched::SCHED;
 
 /// Low bits of a waiter that is a thread; a goroutine has none.
 const THREAD: usize = 8;
+
+/// Low bits of a waiter that is a goroutine which a dump looks at: see [`Claim`].
+const CLAIMED: usize = 32;
 
 /// What a plain thread sleeps on. Pooled and never freed: a late wake must find memory.
 #[repr(align(64))]
@@ -75,9 +79,9 @@ pub(crate) fn gopark(slot: &'static ParkSlot, reason: WaitReason) {
             Some(gp) if !must_stay(gp) => {
                 gp.set_park(slot, reason);
                 // SAFETY: gp is the calling goroutine.
-                unsafe { gp.suspend(Request::Park) };
+                unsafe { gp.park() };
             }
-            Some(_) => wired_park(mp, slot),
+            Some(gp) => wired_park(mp, gp, slot, reason),
             None => gopark_sys::throw!("gopark on g0: user code ran on the scheduler's stack"),
         },
         None => thread_park(slot),
@@ -87,9 +91,13 @@ pub(crate) fn gopark(slot: &'static ParkSlot, reason: WaitReason) {
 /// A goroutine that must stay waits like a thread; its P goes to somebody else, and it goes on without one.
 #[cold]
 #[inline(never)]
-fn wired_park(mp: &'static M, slot: &'static ParkSlot) {
+fn wired_park(mp: &'static M, gp: &'static G, slot: &'static ParkSlot, reason: WaitReason) {
+    gp.set_park(slot, reason);
+    let before = gp.doing();
+    gp.set_doing(Doing::WiredWait);
     crate::blocking::give_p_away(mp);
     thread_park(slot);
+    gp.set_doing(before);
 }
 
 #[cold]
@@ -119,10 +127,59 @@ pub(crate) fn accept(w: Waiter) -> Option<&'static G> {
         gp.casgstatus(GStatus::Waiting, GStatus::Runnable);
         return Some(gp);
     }
+    if p.addr().get() % 64 == CLAIMED {
+        return None; // by the claim's drop, which finds that it has no waiter to put back
+    }
     let tw = p.as_ptr().map_addr(|a| a & !63).cast::<ThreadWaiter>();
     // SAFETY: the tag says a ThreadWaiter, which is never freed.
     unsafe { (*tw).note.wakeup() };
     None
+}
+
+/// A parked goroutine that cannot go on: whoever holds this owns it.
+///
+/// The goroutine's waiter is taken out of its slot, and one that looks almost the same put in its place. Who ends the
+/// wait meanwhile takes that one and has nothing more to do; the end of the claim finds it gone, and readies the
+/// goroutine. So a claim costs those who park and wake nothing, not even a branch, and makes nobody wait but the
+/// goroutine itself: a waker may hold locks, or be on g0.
+///
+/// The other way, a mark in the slot that `unblock` waits for, would let a thread that the kernel has put aside in the
+/// middle of a dump hold up pollers. Modelled in poll's `tests/loom_park_slot.rs`.
+pub(crate) struct Claim {
+    gp: &'static G,
+    slot: &'static ParkSlot,
+}
+
+impl Claim {
+    /// Claims `gp`, if it is parked. None: it is not, or not yet, or was readied this moment.
+    pub(crate) fn new(gp: &'static G) -> Option<Claim> {
+        let slot = gp.last_slot()?;
+        // It may have been readied, and even be parked somewhere else by now: then it is not this slot's waiter. If it
+        // is back on this slot it is parked all the same.
+        slot.exchange_waiter(gp.waiter(), claimed(gp)).then_some(Claim { gp, slot })
+    }
+
+    /// Its backtrace.
+    pub(crate) fn look(&self, frames: &mut Frames) {
+        // SAFETY: it was parked, and is ours until the claim is dropped.
+        unsafe { self.gp.look(frames) };
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        if !self.slot.exchange_waiter(claimed(self.gp), self.gp.waiter()) {
+            self.gp.casgstatus(GStatus::Waiting, GStatus::Runnable);
+            ready(self.gp);
+        }
+    }
+}
+
+/// The waiter that stands for a claimed goroutine.
+fn claimed(gp: &'static G) -> Waiter {
+    let p = NonNull::from(gp).cast::<()>().map_addr(|a| a | CLAIMED);
+    // SAFETY: 8-aligned, never freed; `accept` knows the tag.
+    unsafe { Waiter::from_ptr(p) }
 }
 
 /// Collects the goroutines of a list of waiters; threads among them are woken.

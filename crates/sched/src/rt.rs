@@ -148,6 +148,7 @@ impl Builder {
         }
         gopark_poll::install(&SchedRuntime, backend).map_err(|_| already())?;
         crate::overflow::install();
+        crate::coarse::set(nanotime());
         gopark_sys::thread::spawn("gopark-sysmon".into(), crate::sysmon::sysmon)?;
         SCHED.set_started();
         Ok(Runtime(()))

@@ -84,6 +84,7 @@ pub(crate) fn sysmon() {
         } else {
             all_idle_since = 0;
         }
+        crate::coarse::set(now);
         poll_if_stale(now, &mut ready, &mut room.list);
         wake_for_overdue_timer(now);
         wake_for_global_queue();

@@ -46,6 +46,7 @@ compile_error!("gopark needs a 64-bit system: neither a poll token nor the room 
 
 #[doc(hidden)]
 pub mod alloc_count;
+pub mod backtrace;
 #[cfg(target_os = "linux")]
 mod cgroup;
 pub mod context;

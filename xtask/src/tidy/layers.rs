@@ -11,6 +11,7 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("libc", &["sys"]),
     ("mio", &["sys"]),
     ("corosensei", &["sys"]),
+    ("backtrace", &["sys"]),
     ("rustix", &["sys"]),
     ("nix", &["sys"]),
     ("socket2", &["sys", "net"]),

@@ -1,0 +1,98 @@
+//! Which frames of a goroutine are its own, and which the runtime's.
+
+use super::Frame;
+
+/// How a parked goroutine got from the call that waits to the switch: the innermost frames.
+const PARKING: &[&str] = &[
+    "backtrace::",
+    "gopark_sys::backtrace::",
+    "gopark_sys::context::",
+    "gopark_sched::g::",
+    "gopark_sched::park::",
+    "gopark_sched::dump::",
+    "gopark_sched::rt::SchedRuntime",
+    "gopark_poll::park_slot::",
+    "corosensei::",
+    "core::ops::function::",
+    "core::option::",
+];
+
+/// What is below a goroutine's own function: the outermost frames. All of this crate: what a user calls of it is not at
+/// the bottom of a stack.
+const ENTRY: &[&str] = &[
+    "gopark_sched::",
+    "gopark_sys::context::",
+    "corosensei::",
+    "std::panicking::",
+    "std::panic::",
+    "std::sys::backtrace::",
+    "core::panic::",
+    "core::ops::function::",
+    "alloc::boxed::",
+    "__rust_try",
+    "stack_init_trampoline",
+];
+
+/// The frames between the call that waits and the goroutine's function. Where nothing is known by name all are kept.
+pub(super) fn without_runtime(mut frames: Vec<Frame>) -> Vec<Frame> {
+    let own = frames.iter().take_while(|f| is_of(f, PARKING)).count();
+    frames.drain(..own);
+    let entry = frames.iter().rev().take_while(|f| is_of(f, ENTRY)).count();
+    // A goroutine of the runtime's own has nothing else.
+    if entry < frames.len() {
+        frames.truncate(frames.len() - entry);
+    }
+    frames
+}
+
+/// True for a frame of one of these modules. Of a frame without a name nobody knows.
+fn is_of(frame: &Frame, modules: &[&str]) -> bool {
+    let Some(function) = &frame.function else { return false };
+    // `<module::Type>::method`, `<module::Type as Trait>::method`, `<&module::Type ..`
+    let path = function.trim_start_matches(['<', '&']);
+    modules.iter().any(|module| path.starts_with(module))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frames(names: &[&str]) -> Vec<Frame> {
+        let frame = |name: &&str| Frame {
+            address: 1,
+            function: (!name.is_empty()).then(|| (*name).to_owned()),
+            file: None,
+            line: None,
+        };
+        names.iter().map(frame).collect()
+    }
+
+    #[test]
+    fn both_ends_are_cut_in_either_way_of_mangling() {
+        let stack = [
+            "backtrace::backtrace::trace_unsynchronized",
+            "<gopark_sys::backtrace::Frames>::capture",
+            "gopark_sched::park::gopark",
+            "<gopark_sched::rt::SchedRuntime as gopark_poll::runtime::Runtime>::gopark",
+            "gopark_sched::join::JoinHandle<T>::join",
+            "app::worker",
+            "app::main::{{closure}}",
+            "core::ops::function::FnOnce::call_once",
+            "gopark_sched::newproc::run_entry",
+            "corosensei::coroutine::coroutine_func",
+        ];
+        let kept = without_runtime(frames(&stack));
+        assert_eq!(kept, frames(&stack[4..7]));
+    }
+
+    #[test]
+    fn what_has_no_name_is_kept() {
+        assert_eq!(without_runtime(frames(&["", "", ""])), frames(&["", "", ""]));
+    }
+
+    #[test]
+    fn a_goroutine_of_the_runtime_keeps_its_frames() {
+        let stack = ["gopark_sched::g::G::park", "gopark_sched::signal::pump", "gopark_sched::newproc::call"];
+        assert_eq!(without_runtime(frames(&stack)), frames(&stack[1..]));
+    }
+}
