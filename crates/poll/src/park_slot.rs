@@ -4,7 +4,7 @@
 //! |---|---|---|---|
 //! | NIL | nothing happened, nobody waits | `new`, `reset`, the waiter after it woke, `unblock(Evict)` | `block`, `unblock(Ready)` |
 //! | READY | the event came and nobody took it yet | `unblock(Ready)` | `block`, `take_ready`, `reset` |
-//! | WAIT | somebody is about to park | `block`, `armed` | `commit`, `unblock`, the waiter itself |
+//! | WAIT | somebody is about to park | `block`, `armed`, `rearm` | `commit`, `unblock`, the waiter itself |
 //! | a [`Waiter`] | somebody is parked | `commit`, `exchange_waiter` | `unblock`, which hands the waiter to its caller |
 //!
 //! There is at most one waiter at a time: the owner of the slot sees to that (a read lock, a node of a
@@ -66,6 +66,12 @@ impl ParkSlot {
         pub fn armed() -> ParkSlot {
             ParkSlot { word: AtomicWord::new(WAIT) }
         }
+    }
+
+    /// Makes an armed slot whose wait is over one for the next.
+    #[inline]
+    pub fn rearm(&self) {
+        self.word.store(WAIT, Relaxed); // nobody knows the slot yet: whom it is given to sees this
     }
 
     /// Waits on an [`armed`](ParkSlot::armed) slot until it is unblocked. `park` is the runtime's `gopark`.

@@ -97,6 +97,8 @@ pub(crate) struct G {
     pub(crate) parker: ParkSlot,
     /// Where the goroutine waits for a future; see `block_on` for why it is not `parker`.
     pub(crate) task: ParkSlot,
+    /// Where the goroutine waits for what surely comes, and only once; see `park::ArmedPark`.
+    pub(crate) armed: ParkSlot,
     /// The goroutine's own timer, which readies `parker`. Written by `init`, after `parker` has its place.
     timer: UnsafeCell<MaybeUninit<Timer>>,
 }
@@ -130,6 +132,7 @@ impl G {
                 slot,
                 parker: ParkSlot::new(),
                 task: ParkSlot::new(),
+                armed: ParkSlot::armed(),
                 timer: UnsafeCell::new(MaybeUninit::uninit()),
             });
         }
@@ -349,8 +352,13 @@ impl G {
         }
     }
 
+    /// A slot that somebody may park on stays where it is for ever: see `park::Claim`.
     #[inline]
     pub(crate) fn set_park(&self, slot: &'static ParkSlot, reason: WaitReason) {
+        debug_assert!(
+            !(self.slot.bottom().addr()..self.stack_base().addr()).contains(&NonNull::from(slot).addr()),
+            "a slot on the goroutine's own stack"
+        );
         self.park_slot.store(std::ptr::from_ref(slot).cast_mut(), Ordering::Relaxed);
         self.wait_reason.store(reason as u8, Ordering::Relaxed);
         self.set_since(crate::coarse::now());

@@ -73,8 +73,16 @@ pub(crate) fn must_stay(gp: &G) -> bool {
 }
 
 /// Parks the caller, goroutine or thread, until `slot` hands it back.
+///
+/// A goroutine may park on slots only that stay for ever, like those of descriptors and headers: see [`Claim`].
 pub(crate) fn gopark(slot: &'static ParkSlot, reason: WaitReason) {
-    match getm() {
+    gopark_on(getm(), slot, reason);
+}
+
+/// [`gopark`] for a caller that knows its M.
+#[inline]
+fn gopark_on(mp: Option<&'static M>, slot: &'static ParkSlot, reason: WaitReason) {
+    match mp {
         Some(mp) => match mp.curg.get() {
             Some(gp) if !must_stay(gp) => {
                 gp.set_park(slot, reason);
@@ -136,6 +144,46 @@ pub(crate) fn accept(w: Waiter) -> Option<&'static G> {
     None
 }
 
+/// Where the caller waits for one unpark that surely comes, and never for more than one.
+///
+/// A goroutine has such a slot in its header, and not on its stack, which would do as well for waiting and waking: a
+/// dump finds the slot from outside (see [`Claim`]), and must not find something else in its place.
+pub(crate) struct ArmedPark {
+    mp: Option<&'static M>,
+    slot: &'static ParkSlot,
+}
+
+impl ArmedPark {
+    /// `own` is for a caller that is not a goroutine.
+    ///
+    /// # Safety
+    /// `own` is armed, and stays where it is until `wait` has returned. Nothing parks or yields in between.
+    #[inline]
+    pub(crate) unsafe fn new(own: &ParkSlot) -> ArmedPark {
+        let mp = getm();
+        let slot = match mp.and_then(|mp| mp.curg.get()) {
+            Some(gp) => {
+                gp.armed.rearm();
+                &gp.armed
+            }
+            // SAFETY: the caller's promise; who unparks touches it last before `wait` returns.
+            None => unsafe { &*std::ptr::from_ref(own) },
+        };
+        ArmedPark { mp, slot }
+    }
+
+    #[inline]
+    pub(crate) fn slot(&self) -> &'static ParkSlot {
+        self.slot
+    }
+
+    /// Waits until the slot was unparked.
+    #[inline]
+    pub(crate) fn wait(self, reason: WaitReason) {
+        self.slot.wait_armed(reason, |slot, reason| gopark_on(self.mp, slot, reason));
+    }
+}
+
 /// A parked goroutine that cannot go on: whoever holds this owns it.
 ///
 /// The goroutine's waiter is taken out of its slot, and one that looks almost the same put in its place. Who ends the
@@ -155,7 +203,7 @@ impl Claim {
     pub(crate) fn new(gp: &'static G) -> Option<Claim> {
         let slot = gp.last_slot()?;
         // It may have been readied, and even be parked somewhere else by now: then it is not this slot's waiter. If it
-        // is back on this slot it is parked all the same.
+        // is back on this slot it is parked all the same. The slot itself is there for ever.
         slot.exchange_waiter(gp.waiter(), claimed(gp)).then_some(Claim { gp, slot })
     }
 

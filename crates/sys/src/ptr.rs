@@ -114,6 +114,12 @@ impl AtomicWord {
         Word(self.0.load(order))
     }
 
+    /// See [`core::sync::atomic::AtomicPtr::store`].
+    #[inline]
+    pub fn store(&self, value: Word, order: Ordering) {
+        self.0.store(value.0, order);
+    }
+
     /// See [`core::sync::atomic::AtomicPtr::swap`].
     #[inline]
     pub fn swap(&self, new: Word, order: Ordering) -> Word {

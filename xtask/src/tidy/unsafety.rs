@@ -21,7 +21,7 @@ const LISTED: &[(&str, usize)] = &[
     ("crates/sched/src/newproc.rs", 6),
     ("crates/sched/src/overflow.rs", 1),
     ("crates/sched/src/p.rs", 13),
-    ("crates/sched/src/park.rs", 6),
+    ("crates/sched/src/park.rs", 8),
     ("crates/sched/src/proc.rs", 2),
     ("crates/sched/src/rt.rs", 4),
     ("crates/sched/src/runq/deque.rs", 2),

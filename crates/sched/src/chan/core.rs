@@ -20,7 +20,7 @@ use gopark_sys::loom::atomic::{AtomicBool, AtomicUsize, Ordering};
 use super::buffer::{Buffer, Spare};
 use super::lock::{Guard, Lock};
 use super::wait::{Case, Claimed, Node, Queue, Wait, dequeue, has_open};
-use crate::park::{ParkSlot, Parker, gopark};
+use crate::park::{ArmedPark, ParkSlot, Parker};
 
 /// Which end of a channel.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -502,14 +502,15 @@ impl Core {
 
     fn wait_forever(&self, mut q: Guard<'_, Queues>, dir: Dir, value: *mut ()) -> Result<(), Failed> {
         let wait = Wait::new();
-        let slot = ParkSlot::armed();
-        // SAFETY: the slot is left only after its one unpark, whose last access to it is what ends the wait below.
-        let slot: &'static ParkSlot = unsafe { &*ptr::from_ref(&slot) };
-        let node = Node::new(slot, Case::single(&wait, value));
+        let own = ParkSlot::armed();
+        // SAFETY: `own` is left only after its one unpark, whose last access to it is what ends the wait below; and
+        // nothing parks before that.
+        let park = unsafe { ArmedPark::new(&own) };
+        let node = Node::new(park.slot(), Case::single(&wait, value));
         // SAFETY: the node stays until the wait is ended.
         unsafe { self.enqueue(&mut q, dir, &node) };
         drop(q);
-        slot.wait_armed(self.reason(dir), gopark);
+        park.wait(self.reason(dir));
         if wait.closed() { Err(Failed::Closed) } else { Ok(()) }
     }
 
