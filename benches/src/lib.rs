@@ -15,3 +15,4 @@ pub mod ops;
 pub mod pattern;
 pub mod procfs;
 pub mod server;
+pub mod shapes;

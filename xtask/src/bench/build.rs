@@ -43,6 +43,8 @@ pub(crate) struct Contender {
     pub(crate) micro: Option<PathBuf>,
     /// Many parked goroutines; not every peer has one.
     pub(crate) million: Option<PathBuf>,
+    /// The operations of suite sched; not every peer has them, and none has all.
+    pub(crate) sched: Option<PathBuf>,
 }
 
 /// Everything that was built.
@@ -120,6 +122,7 @@ fn from_folder(kind: Kind, name: String, folder: &Path) -> Contender {
         echo: folder.join("echo_gopark"),
         micro: Some(folder.join("micro_gopark")),
         million: Some(folder.join("million_gopark")),
+        sched: Some(folder.join("sched_gopark")),
     }
 }
 
@@ -134,12 +137,14 @@ fn rust_peer(kind: Kind) -> Result<Contender> {
     cargo(&["build", "--release", "--locked", "--target-dir", &shown], &peers().join(name), "")?;
     let built = folder.join("release");
     let micro = (kind == Kind::Tokio).then(|| built.join("micro"));
+    let sched = matches!(kind, Kind::Tokio | Kind::May).then(|| built.join(format!("sched_{name}")));
     Ok(Contender {
         kind,
         name: name.to_owned(),
         echo: built.join(format!("peer-{name}")),
         micro,
         million: None,
+        sched,
     })
 }
 
@@ -157,6 +162,7 @@ fn go_peer() -> Result<Contender> {
         echo: folder.join("echo"),
         micro: Some(folder.join("micro")),
         million: Some(folder.join("million")),
+        sched: Some(folder.join("sched")),
     })
 }
 

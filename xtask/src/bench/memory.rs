@@ -47,6 +47,20 @@ pub(crate) fn cpu_ns(pid: u32) -> Result<u64> {
     Ok(total)
 }
 
+/// How often the threads of process `pid` have left a CPU so far, of their own will or not: each time, they had been
+/// woken. Only the threads alive now; a process that makes or ends threads is not quiet anyway.
+pub(crate) fn switches(pid: u32) -> Result<u64> {
+    let folder = format!("/proc/{pid}/task");
+    let mut total = 0;
+    for task in std::fs::read_dir(&folder).with_context(|| format!("cannot read {folder}"))? {
+        let Ok(text) = std::fs::read_to_string(task?.path().join("status")) else { continue };
+        for name in ["voluntary_ctxt_switches:", "nonvoluntary_ctxt_switches:"] {
+            total += field(&text, name).with_context(|| format!("no {name} in the status of a thread"))?;
+        }
+    }
+    Ok(total)
+}
+
 /// Memory that can be had without swapping, bytes.
 pub(crate) fn available() -> Result<u64> {
     let text = std::fs::read_to_string("/proc/meminfo")?;

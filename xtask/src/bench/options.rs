@@ -16,6 +16,7 @@ suites (none named: echo)
   idle       18,000 connections that only wait: memory and CPU
   micro      goroutines: create, join, yield, hand over, set a deadline
   million    1,000,000 parked goroutines
+  sched      channels, select, locks, timers, waves of goroutines, waking; memory and wake-ups when quiet
   all        all of them
 
 options
@@ -24,7 +25,7 @@ options
   --quick               --rounds 1 --seconds 1: does it work at all?
   --netpoll mio|epoll   the built-in poller of gopark; given twice, both run as contenders
   --runq ring|deque     the local run queue of gopark; given twice, both run as contenders
-  --base DIR            a folder with echo_gopark and micro_gopark of another build, run beside as `base`
+  --base DIR            a folder with echo_gopark, micro_gopark and so on of another build, run beside as `base`
   --only A,B,...        of gopark, base, epoll, tokio, may, go run these alone
   --case TEXT           of the cases run those alone whose name contains TEXT
   --out FILE.md         where the report goes, the raw values in .csv beside it
@@ -42,10 +43,11 @@ pub(crate) enum Suite {
     Idle,
     Micro,
     Million,
+    Sched,
 }
 
 impl Suite {
-    pub(crate) const ALL: [Suite; 8] = [
+    pub(crate) const ALL: [Suite; 9] = [
         Suite::Echo,
         Suite::Echo2p,
         Suite::Deadline,
@@ -54,6 +56,7 @@ impl Suite {
         Suite::Idle,
         Suite::Micro,
         Suite::Million,
+        Suite::Sched,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -66,6 +69,7 @@ impl Suite {
             Suite::Idle => "idle",
             Suite::Micro => "micro",
             Suite::Million => "million",
+            Suite::Sched => "sched",
         }
     }
 }

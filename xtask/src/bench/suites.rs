@@ -5,6 +5,7 @@ mod hogs;
 mod idle;
 mod micro;
 mod million;
+mod sched;
 
 use super::Bench;
 use super::build::{Contender, Kind};
@@ -28,6 +29,7 @@ pub(crate) fn run(suite: Suite, bench: &mut Bench) -> Vec<Case> {
         Suite::Idle => idle::run(bench),
         Suite::Micro => micro::run(bench),
         Suite::Million => million::run(bench),
+        Suite::Sched => sched::run(bench),
     }
 }
 

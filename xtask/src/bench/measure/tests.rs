@@ -2,7 +2,7 @@ use super::*;
 use std::path::PathBuf;
 
 fn contender(name: &str, kind: Kind) -> Contender {
-    Contender { kind, name: name.to_owned(), echo: PathBuf::new(), micro: None, million: None }
+    Contender { kind, name: name.to_owned(), echo: PathBuf::new(), micro: None, million: None, sched: None }
 }
 
 fn case() -> Case {
