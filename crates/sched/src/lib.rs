@@ -44,6 +44,7 @@ mod scope;
 mod sleep;
 mod spawn;
 mod steal;
+pub mod sync;
 mod sysmon;
 #[allow(dead_code)] // until channels and locks use all of it
 mod waitlist;

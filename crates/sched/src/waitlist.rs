@@ -113,6 +113,16 @@ impl<T> WaitList<T> {
         NonNull::new(unsafe { node.as_ref() }.next.get().cast_mut())
     }
 
+    /// Moves all of `other` behind the waiters here, in constant time.
+    pub(crate) fn append(&mut self, other: &mut WaitList<T>) {
+        let Some(first) = other.front() else { return };
+        // SAFETY: it is queued, so it is alive and where it was.
+        unsafe { first.as_ref() }.prev.set(self.tail);
+        self.set_next_of(self.tail, first.as_ptr());
+        self.tail = other.tail;
+        *other = WaitList::new();
+    }
+
     fn set_next_of(&mut self, prev: *const WaitNode<T>, next: *const WaitNode<T>) {
         // SAFETY: links lead to queued nodes only, which are alive.
         match unsafe { prev.as_ref() } {
