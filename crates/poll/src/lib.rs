@@ -65,8 +65,8 @@ pub use gopark_sys::ptr::Waiter;
 #[doc(hidden)]
 pub use netpoll::Netpoll;
 pub use netpoll::{
-    PollerState, last_poll, netpoll_any_open, netpoll_block, netpoll_break, netpoll_name, netpoll_quick,
-    poller,
+    PollerState, last_poll, netpoll_any_open, netpoll_batches, netpoll_block, netpoll_break, netpoll_name,
+    netpoll_open, netpoll_quick, poller,
 };
 pub use park_slot::{ParkSlot, Unblock};
 pub use poll_desc::Canceler;

@@ -66,6 +66,12 @@ const BLOCKING: i64 = 0;
 /// microseconds, as long as a quick poll takes.
 const SPINS: u32 = 1000;
 
+/// Not loom's: nothing depends on a count, and a model would try every order of them.
+type Count = std::sync::atomic::AtomicU64;
+
+/// Sizes of batches are counted by powers of two.
+const BATCHES: usize = 10;
+
 /// Set by `install`.
 pub(crate) static NETPOLL: OnceLock<Netpoll> = OnceLock::new();
 
@@ -80,6 +86,9 @@ pub struct Netpoll {
     last_poll: AtomicI64,
     /// Descriptors that are registered.
     open: AtomicUsize,
+    /// Polls by how many became runnable: none, 1, up to 3, up to 7, and so on; the last has all above. Added to by
+    /// the owner of the poll word.
+    batches: [Count; BATCHES],
     registrar: Arc<dyn Registrar>,
     name: &'static str,
     /// The owner of the poll word is the only one who locks it, so it only ever tries. (No `UnsafeCell`: this
@@ -114,6 +123,7 @@ impl Netpoll {
             wake_pending: AtomicBool::new(false),
             last_poll: AtomicI64::new(0),
             open: AtomicUsize::new(0),
+            batches: [const { Count::new(0) }; BATCHES],
             registrar: backend.registrar,
             name: backend.name,
             polling: parking_lot::Mutex::new(Polling {
@@ -230,6 +240,7 @@ impl Netpoll {
         };
         let Polling { selector, events } = &mut *polling;
         let mut waker = false;
+        let before = ready.as_slice().len();
         match selector.poll(delay, events) {
             Ok(()) => {
                 for event in events.iter() {
@@ -240,6 +251,8 @@ impl Netpoll {
             Err(Errno::EINTR) => {}
             Err(errno) => poll_failed(errno),
         }
+        let count = &self.batches[batch_of(ready.as_slice().len() - before)];
+        count.store(count.load(Relaxed) + 1, Relaxed);
         drop(polling);
         self.last_poll.store(runtime().nanotime(), Relaxed);
         waker
@@ -257,6 +270,11 @@ impl Netpoll {
             wake_failed(errno);
         }
     }
+}
+
+/// Where a batch of `n` is counted.
+fn batch_of(n: usize) -> usize {
+    ((usize::BITS - n.leading_zeros()) as usize).min(BATCHES - 1)
 }
 
 /// True: it was the waker's.
@@ -333,6 +351,17 @@ pub fn last_poll() -> i64 {
 #[doc(alias = "netpollAnyWaiters")]
 pub fn netpoll_any_open() -> bool {
     NETPOLL.get().is_some_and(|np| np.open.load(Relaxed) > 0)
+}
+
+/// How many descriptors are registered.
+pub fn netpoll_open() -> usize {
+    NETPOLL.get().map_or(0, |np| np.open.load(Relaxed))
+}
+
+/// How many polls there were, by how many each made runnable: none, 1, up to 3, up to 7, and so on, and the last has
+/// all above.
+pub fn netpoll_batches() -> impl Iterator<Item = u64> {
+    NETPOLL.get().into_iter().flat_map(|np| np.batches.iter().map(|count| count.load(Relaxed)))
 }
 
 /// The name of the backend, for messages and measurements.

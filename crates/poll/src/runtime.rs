@@ -45,11 +45,35 @@ pub enum WaitReason {
     Join,
     /// For a future.
     BlockOn,
-    /// Preempted.
+    /// Preempted. The last one: see [`WaitReason::ALL`].
     Preempted,
 }
 
+// A new reason is missing in the list.
+const _: () = assert!(WaitReason::ALL.len() == WaitReason::Preempted as usize + 1);
+
 impl WaitReason {
+    /// All of them, each at the place of its number.
+    pub const ALL: &[WaitReason] = &[
+        WaitReason::IoWait,
+        WaitReason::Semacquire,
+        WaitReason::Sleep,
+        WaitReason::ChanReceive,
+        WaitReason::ChanSend,
+        WaitReason::ChanReceiveNil,
+        WaitReason::ChanSendNil,
+        WaitReason::Select,
+        WaitReason::SelectNoCases,
+        WaitReason::SyncMutexLock,
+        WaitReason::SyncRwMutexRLock,
+        WaitReason::SyncRwMutexLock,
+        WaitReason::SyncWaitGroupWait,
+        WaitReason::SyncCondWait,
+        WaitReason::Join,
+        WaitReason::BlockOn,
+        WaitReason::Preempted,
+    ];
+
     /// Go's text.
     pub const fn as_str(self) -> &'static str {
         match self {

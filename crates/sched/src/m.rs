@@ -36,6 +36,7 @@ pub(crate) struct M {
     pub(crate) spinning: Cell<bool>,           // see the module documentation
     pub(crate) budget: Cell<u32>,              // the thread: operations left before a yield
     rand: Cell<u32>,                           // the thread
+    polls: Cell<u64>,                          // the thread: how often it polled the network
     batch: UnsafeCell<Batch>,                  // the thread, on g0
     pub(crate) note: Note,                     // wakes the idle M
     clock: OnceLock<ThreadClock>,              // set once by the thread; sysmon reads
@@ -70,6 +71,7 @@ impl M {
             nextp: Cell::new(None),
             spinning: Cell::new(false),
             budget: Cell::new(0),
+            polls: Cell::new(0),
             rand: Cell::new(id.wrapping_mul(0x9e37_79b9) | 1),
             batch: UnsafeCell::new(Batch { ready: ReadyList::new(), list: GQueue::with_capacity(256) }),
             note: Note::new(),
@@ -97,6 +99,11 @@ impl M {
         x ^= x << 5;
         self.rand.set(x);
         x
+    }
+
+    /// Counts a poll; returns how many there were before.
+    pub(crate) fn polls(&self) -> u64 {
+        self.polls.replace(self.polls.get() + 1)
     }
 
     /// Lends the M's batch, empty. Only on g0, and not nested.
@@ -145,6 +152,7 @@ pub(crate) fn releasep(mp: &'static M) -> Option<&'static P> {
 pub(crate) fn startm(pp: &'static P, spinning: bool) {
     let mut s = SCHED.lock();
     if let Some(mp) = s.midle.pop() {
+        s.mwakes += 1;
         drop(s);
         return wake_m(mp, pp, spinning);
     }

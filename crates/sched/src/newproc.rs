@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering;
 
 use gopark_sys::stack::StackError;
 
+use crate::counters::{OUTSIDE, add_shared};
 use crate::g::{G, GStatus};
 use crate::m::{M, getm};
 use crate::p::PStatus;
@@ -95,14 +96,17 @@ unsafe fn newproc1<F: FnOnce() + Send>(f: F, start: &'static Location<'static>) 
         Some(gp) => gp,
         None => gfget_slow(mp)?,
     };
-    let id = match pp {
-        Some(pp) => pp.next_goid(),
-        None => SCHED.goidgen.fetch_add(1, Ordering::Relaxed),
-    };
     if SCHED.stopping.load(Ordering::Relaxed) {
         gfput_anywhere(gp);
         return Err(SpawnError::ShuttingDown);
     }
+    let id = match pp {
+        Some(pp) => pp.next_goid(),
+        None => {
+            add_shared(&OUTSIDE.created, 1);
+            SCHED.goidgen.fetch_add(1, Ordering::Relaxed)
+        }
+    };
     // SAFETY: gp comes from a free list: it is dead and ours. `run_entry` does not unwind.
     unsafe {
         gp.set_entry(id, start, move |yielder, _mp| {

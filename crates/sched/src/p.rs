@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
 
 use gopark_poll::Timers;
 
+use crate::counters::{self, Counters};
 use crate::g::G;
 use crate::gqueue::{GList, GQueue};
 use crate::m::M;
@@ -47,7 +48,7 @@ pub(crate) struct P {
     blocked: AtomicBool,        // sysmon: why it was marked Stuck
     schedtick: AtomicU32,       // the owner adds one at every execute; sysmon reads
     streak: Cell<u32>,          // owner: goroutines run through runnext in a row
-    yielded: Cell<u32>,         // owner: yields since the global queue was last looked at for them
+    yields_seen: Cell<u64>,     // owner: the yields when the global queue was last looked at for them
     poll_at: Cell<u32>,         // owner: the tick at which the network is polled, busy or not
     pub(crate) m: AtomicPtr<M>, // the owner, or null; set by acquirep and releasep
     /// A goroutine made ready by the running one, to run next, or null. The owner swaps in and out, a thief may
@@ -57,8 +58,9 @@ pub(crate) struct P {
     pub(crate) timers: Timers,    // own lock
     gfree: UnsafeCell<GList>,     // owner
     ngfree: AtomicU32,            // length of gfree: the owner writes, anybody reads
-    goid_next: Cell<u64>,         // owner
-    goid_end: Cell<u64>,          // owner
+    goid_base: Cell<u64>,         // owner: the first id of the current batch
+    /// What the owner counts; see there.
+    pub(crate) counters: Counters,
 }
 
 // SAFETY: see the module documentation.
@@ -74,7 +76,7 @@ impl P {
             blocked: AtomicBool::new(false),
             schedtick: AtomicU32::new(0),
             streak: Cell::new(0),
-            yielded: Cell::new(0),
+            yields_seen: Cell::new(0),
             poll_at: Cell::new(POLL_TICKS),
             m: AtomicPtr::new(std::ptr::null_mut()),
             runnext: AtomicPtr::new(std::ptr::null_mut()),
@@ -82,8 +84,8 @@ impl P {
             timers: Timers::new(),
             gfree: UnsafeCell::new(GList::with_capacity(GFREE_MAX)),
             ngfree: AtomicU32::new(0),
-            goid_next: Cell::new(0),
-            goid_end: Cell::new(0),
+            goid_base: Cell::new(0),
+            counters: Counters::new(),
         }
     }
 
@@ -146,17 +148,18 @@ impl P {
     /// A goroutine yields. Owner only.
     #[inline]
     pub(crate) fn yielded(&self) {
-        self.yielded.set(self.yielded.get() + 1);
+        counters::add(&self.counters.yields, 1);
     }
 
     /// Whether the global queue should come first now: everybody here has yielded once, or `YIELD_BATCH` have. Not at
     /// every yield: with a thousand that yield each would take the lock. Owner only.
     #[inline]
     pub(crate) fn take_yielded(&self) -> bool {
-        let yields = self.yielded.get();
-        let due = yields > 0 && (yields >= YIELD_BATCH as u32 || yields as usize > self.runq.len());
+        let total = counters::read(&self.counters.yields);
+        let yields = total.wrapping_sub(self.yields_seen.get()) as usize;
+        let due = yields > 0 && (yields >= YIELD_BATCH || yields > self.runq.len());
         if due {
-            self.yielded.set(0);
+            self.yields_seen.set(total);
         }
         due
     }
@@ -320,16 +323,14 @@ impl P {
         self.ngfree.load(Ordering::Relaxed) as usize
     }
 
-    /// The next goroutine id. Owner only.
+    /// The id of a goroutine that is about to be started, which it counts. Owner only.
     #[inline]
     pub(crate) fn next_goid(&self) -> u64 {
-        if self.goid_next.get() == self.goid_end.get() {
-            let first = SCHED.goidgen.fetch_add(GOID_BATCH, Ordering::Relaxed);
-            self.goid_next.set(first);
-            self.goid_end.set(first + GOID_BATCH);
+        let created = counters::read(&self.counters.created);
+        if created.is_multiple_of(GOID_BATCH) {
+            self.goid_base.set(SCHED.goidgen.fetch_add(GOID_BATCH, Ordering::Relaxed));
         }
-        let id = self.goid_next.get();
-        self.goid_next.set(id + 1);
-        id
+        counters::add(&self.counters.created, 1);
+        self.goid_base.get() + created % GOID_BATCH
     }
 }

@@ -103,6 +103,7 @@ fn wired_park(mp: &'static M, gp: &'static G, slot: &'static ParkSlot, reason: W
     gp.set_park(slot, reason);
     let before = gp.doing();
     gp.set_doing(Doing::WiredWait);
+    crate::counters::parked_outside(reason as u8);
     crate::blocking::give_p_away(mp);
     thread_park(slot);
     gp.set_doing(before);
@@ -263,6 +264,7 @@ pub(crate) fn ready(gp: &'static G) {
             }
         }
         None => {
+            crate::counters::readied_outside(gp);
             SCHED.globrunqput(gp);
             crate::wakep::wakep();
         }

@@ -21,6 +21,7 @@ use gopark_poll::{netpoll_block, netpoll_quick};
 use gopark_sys::context::Switch;
 
 use crate::compensate;
+use crate::counters;
 use crate::g::{G, GStatus, Request};
 use crate::gqueue::GQueue;
 use crate::habit::Turn;
@@ -66,6 +67,9 @@ fn execute(mp: &'static M, gp: &'static G) {
     if let Some(pp) = mp.p.get() {
         pp.tick();
     }
+    if gp.since() < 0 {
+        counters::runs(mp.p.get().map(|pp| &pp.counters), gp);
+    }
     let mut turn = Turn::begin(mp, gp);
     loop {
         // SAFETY: on g0 of mp; gp is ours since it left the queue.
@@ -81,10 +85,14 @@ fn execute(mp: &'static M, gp: &'static G) {
         };
         if request == Request::Park as usize {
             // From a successful commit on, gp belongs to whoever takes it from the slot.
-            let slot = gp.park_slot();
+            let (slot, reason) = (gp.park_slot(), gp.wait_reason() as u8);
             mp.curg.set(None);
             gp.casgstatus(GStatus::Running, GStatus::Waiting);
             if slot.commit(gp.waiter()) {
+                match mp.p.get() {
+                    Some(pp) => pp.counters.parked(reason),
+                    None => counters::parked_outside(reason),
+                }
                 return;
             }
             gp.casgstatus(GStatus::Waiting, GStatus::Running);
@@ -118,7 +126,10 @@ fn requeue(mp: &'static M, gp: &'static G) {
             pp.yielded();
             pp.runqput(gp);
         }
-        None => SCHED.globrunqput(gp),
+        None => {
+            counters::add_shared(&counters::OUTSIDE.yields, 1);
+            SCHED.globrunqput(gp);
+        }
     }
     wakep();
 }
@@ -231,6 +242,7 @@ fn poll_busy(mp: &'static M, pp: &'static P) {
     mp.with_batch(|Batch { ready, list }| {
         if netpoll_quick(ready) {
             accept_all(ready, list);
+            counters::readied_by_poll(list, mp.polls());
             injectglist(Some(pp), list);
         }
     });
@@ -259,6 +271,7 @@ fn poll_net_nonblocking(mp: &'static M, pp: &'static P) -> Option<&'static G> {
             return None;
         }
         accept_all(ready, list);
+        counters::readied_by_poll(list, mp.polls());
         let first = list.pop_front();
         injectglist(Some(pp), list);
         pp.polled();
@@ -281,6 +294,9 @@ fn spin_and_steal(mp: &'static M, pp: &'static P) -> Stolen {
 }
 
 fn become_spinning(mp: &'static M) {
+    if let Some(pp) = mp.p.get() {
+        counters::add(&pp.counters.spins, 1);
+    }
     mp.spinning.set(true);
     SCHED.wake.become_spinning();
 }
@@ -363,6 +379,7 @@ fn poll_net_blocking(mp: &'static M) -> Option<&'static G> {
             return None;
         }
         accept_all(ready, list);
+        counters::readied_by_poll(list, mp.polls());
         if !retake_p(mp, &mut SCHED.lock(), false) {
             injectglist(None, list);
             return None;

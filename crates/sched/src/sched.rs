@@ -69,6 +69,8 @@ pub(crate) struct Synced {
     pub(crate) gfree: GList,
     /// Idle Ms, the most recently used last.
     pub(crate) midle: Vec<&'static M>,
+    /// How often an idle M was woken.
+    pub(crate) mwakes: u64,
     /// How many Ms there are (started, or about to be).
     pub(crate) mcount: u32,
     /// Idle Ps, the most recently used last.
@@ -92,6 +94,7 @@ impl Sched {
                 runq: GQueue::new(),
                 gfree: GList::new(),
                 midle: Vec::new(),
+                mwakes: 0,
                 mcount: 0,
                 pidle: Vec::new(),
                 pspare: Vec::new(),
@@ -253,8 +256,12 @@ impl Sched {
     /// How many goroutines exist: headers ever made, less those on free lists. A snapshot.
     pub(crate) fn gcount(&self) -> usize {
         let s = self.lock();
-        let free = s.gfree.len() + self.all_ps().map(P::ngfree).sum::<usize>();
-        s.allgs.len().saturating_sub(free)
+        s.allgs.len().saturating_sub(self.gfree_len(&s))
+    }
+
+    /// How many finished goroutines are kept.
+    pub(crate) fn gfree_len(&self, s: &Synced) -> usize {
+        s.gfree.len() + self.all_ps().map(P::ngfree).sum::<usize>()
     }
 
     /// Says once, on standard error, that a thread could not be started.

@@ -1,5 +1,6 @@
 //! Stealing: from all Ps, in random order. Go: runtime/proc.go stealWork.
 
+use crate::counters;
 use crate::g::G;
 use crate::m::{Batch, M};
 use crate::p::{P, PStatus};
@@ -100,13 +101,19 @@ fn runqsteal(pp: &'static P, victim: &'static P, last: bool) -> Option<&'static 
             return None; // it moves: it will run its runnext itself
         }
     }
-    victim.steal_runnext()
+    let gp = victim.steal_runnext()?;
+    counters::add(&pp.counters.steals, 1);
+    counters::add(&pp.counters.stolen, 1);
+    Some(gp)
 }
 
 #[allow(unsafe_code)]
 fn pp_steal(pp: &'static P, victim: &'static P) -> Option<&'static G> {
+    let gp = victim.runq.steal_into(&pp.runq)?;
+    counters::add(&pp.counters.steals, 1);
+    counters::add(&pp.counters.stolen, 1 + pp.runq.len() as u64); // ours was empty
     // SAFETY: run queues hold goroutines only, and what was stolen is ours.
-    victim.runq.steal_into(&pp.runq).map(|gp| unsafe { G::from_ptr(gp) })
+    Some(unsafe { G::from_ptr(gp) })
 }
 
 /// Runs the due timers of another P: it may be busy, stuck or idle. What they ready goes to `pp`.

@@ -149,6 +149,8 @@ struct Synced {
     /// Slots below this index have their guard.
     guarded: usize,
     guards: Guards,
+    /// All reservations together, in slots.
+    reserved: usize,
 }
 
 // SAFETY: the pointer is to memory that the pool owns.
@@ -169,6 +171,7 @@ impl StackPool {
             next: FIRST_SLAB_SLOTS / 2,
             guarded: FIRST_SLAB_SLOTS / 2,
             guards: Guards::probe(),
+            reserved: 0,
         };
         let pool = StackPool { slot_size, synced: Mutex::new(slab) };
         pool.new_slab(&mut pool.synced.lock())?;
@@ -183,6 +186,11 @@ impl StackPool {
     /// The usable bytes of a slot.
     pub fn usable(&self) -> usize {
         self.slot_size - GUARD_PAGES * page_size()
+    }
+
+    /// The address space of all slots, those that nobody has yet included, in bytes.
+    pub fn reserved(&self) -> usize {
+        self.synced.lock().reserved * self.slot_size
     }
 
     /// A fresh slot, its guard in place, its memory untouched.
@@ -232,6 +240,7 @@ impl StackPool {
             return Err(StackError::Map(Errno::ENOMEM));
         }
         (s.slab, s.slab_slots, s.next, s.guarded) = (slab, slots, 0, 0);
+        s.reserved += slots;
         Ok(())
     }
 }
