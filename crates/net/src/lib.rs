@@ -89,5 +89,5 @@ pub use tcp_listener::TcpListener;
 pub use gopark_poll::FdGuard;
 pub use gopark_sched::{
     Builder, GoResult, JoinHandle, Runtime, Scope, SpawnError, StillRunning, blocking, chan, go,
-    goroutine_id, num_goroutines, scope, sleep, spawn, sync, try_go, try_spawn, yield_now,
+    goroutine_id, num_goroutines, scope, select, sleep, spawn, sync, try_go, try_spawn, yield_now,
 };

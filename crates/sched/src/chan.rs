@@ -30,14 +30,24 @@
 //! goes on running; the other is next on the same P. After 64 operations that did not have to wait the caller yields.
 
 mod buffer;
-#[allow(dead_code)] // until select uses all of it
+mod cases;
 mod core;
 mod error;
 mod lock;
+mod macros;
 mod receiver;
+mod select;
+mod select_set;
 mod sender;
-#[allow(dead_code)] // as above
 mod wait;
+
+/// What `select!` expands to.
+#[doc(hidden)]
+pub mod __select {
+    pub use super::cases::{
+        Receiving, Sending, SendingFrom, Wait, after, always, forever, none_chosen, now, run,
+    };
+}
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -51,6 +61,7 @@ pub use self::error::{
     TrySelectError, TrySendError,
 };
 pub use self::receiver::{IntoIter, Iter, Receiver, TryIter};
+pub use self::select_set::{Select, SelectedOperation};
 pub use self::sender::Sender;
 
 /// A channel that holds at most `cap` values; senders wait while it is full.

@@ -8,7 +8,7 @@
 
 use std::cell::{Cell, UnsafeCell};
 use std::sync::OnceLock;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use gopark_poll::ReadyList;
 use gopark_sys::note::Note;
@@ -61,6 +61,25 @@ pub(crate) fn getm() -> Option<&'static M> {
 #[inline]
 pub(crate) fn getg() -> Option<&'static G> {
     getm().and_then(|mp| mp.curg.get())
+}
+
+/// A cheap random number, on a thread that is not ours too.
+#[inline]
+pub(crate) fn cheaprand() -> u32 {
+    match getm() {
+        Some(mp) => mp.rand(),
+        None => rand_elsewhere(),
+    }
+}
+
+#[cold]
+fn rand_elsewhere() -> u32 {
+    static SEED: AtomicU32 = AtomicU32::new(1);
+    // A Weyl sequence, and the end of splitmix32 to hide that it is one.
+    let mut x = SEED.fetch_add(0x9e37_79b9, Ordering::Relaxed);
+    x = (x ^ (x >> 16)).wrapping_mul(0x21f0_aaad);
+    x = (x ^ (x >> 15)).wrapping_mul(0x735a_2d97);
+    x ^ (x >> 15)
 }
 
 impl M {

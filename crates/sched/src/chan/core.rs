@@ -459,6 +459,32 @@ impl<T> Chan<T> {
         self.core.wait_until(q, dir, value.cast(), when, &parker)
     }
 
+    /// One attempt, for a select. None: it would have to wait; else whether a value was moved.
+    ///
+    /// # Safety
+    /// `value` is as for `try_send`, or `try_recv`.
+    #[inline]
+    pub(super) unsafe fn attempt_once(&self, dir: Dir, value: *mut T) -> Option<bool> {
+        let mut spare = None;
+        let attempt = match dir {
+            Dir::Send => {
+                let mut q = self.lock_to_send(&mut spare);
+                // SAFETY: locked, with room for a value; the caller's promise.
+                unsafe { self.try_send(&mut q, value) }
+            }
+            Dir::Recv => {
+                let mut q = self.core.lock.lock();
+                // SAFETY: locked; the caller's promise.
+                unsafe { self.try_recv(&mut q, value, &mut spare) }
+            }
+        };
+        if matches!(attempt, Attempt::Blocked) {
+            return None;
+        }
+        // SAFETY: not blocked.
+        Some(unsafe { Chan::finish(attempt, dir, value) })
+    }
+
     /// Takes out what nobody will receive, and drops it, under no lock.
     pub(super) fn discard(&self) {
         while let Ok(value) = self.recv(Until::Now) {
@@ -486,7 +512,7 @@ impl<T> Drop for Chan<T> {
 
 /// An operation that was to wait, and did not have to, counts against the caller's turn.
 #[inline]
-fn after_success(until: Until) {
+pub(super) fn after_success(until: Until) {
     if until != Until::Now {
         crate::sleep::charge();
     }
