@@ -33,6 +33,10 @@
 
 #![forbid(unsafe_code)]
 
+// In the simulation all locks are its own; see `gopark_sys::sim`.
+#[cfg(sim)]
+extern crate gopark_sys as parking_lot;
+
 mod error;
 mod fd;
 mod fd_mutex;

@@ -3,8 +3,13 @@
 //! `sync_loom.rs` has the same names on top of loom; `lib.rs` chooses the file. Concurrency-critical modules
 //! take their atomics and locks from here only, so that the models run the real types.
 
-pub(crate) use std::hint::spin_loop;
-pub(crate) use std::sync::atomic;
+pub(crate) use gopark_sys::loom::atomic;
+
+/// Tells the processor that we spin.
+#[inline]
+pub(crate) fn spin_loop() {
+    gopark_sys::thread::procyield(1);
+}
 
 /// A short lock without poisoning. It is never held over a park.
 #[derive(Debug, Default)]

@@ -3,7 +3,7 @@
 //! While sysmon sleeps for longer, because all Ps are idle, nobody is there to read it; whoever ends that sleep sets
 //! it first.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use gopark_sys::loom::atomic::{AtomicI64, Ordering};
 
 /// On a cache line of its own: all Ps read it, and one thread writes.
 #[repr(align(128))]

@@ -10,11 +10,11 @@
 //! release/acquire pair.
 #![allow(unsafe_code)]
 
+use gopark_sys::loom::atomic::{AtomicI64, AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 use std::cell::{Cell, UnsafeCell};
 use std::mem::MaybeUninit;
 use std::panic::Location;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicI64, AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 
 use gopark_poll::{ParkSlot, Timer, TimerKind, WaitReason, Waiter};
 use gopark_sys::backtrace::Frames;

@@ -12,7 +12,7 @@
 //! | `FIRM` | it blocked again while it ran without one |
 //! | - 1 | it came back within `QUICK_NS` when run without one |
 
-use std::sync::atomic::Ordering;
+use gopark_sys::loom::atomic::Ordering;
 
 use crate::blocking::give_p_away;
 use crate::g::G;

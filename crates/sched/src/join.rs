@@ -5,12 +5,12 @@
 //! after it has seen `DONE`.
 #![allow(unsafe_code)]
 
+use gopark_sys::loom::atomic::{AtomicPtr, Ordering};
 use std::cell::UnsafeCell;
 use std::fmt;
 use std::panic::Location;
 use std::ptr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicPtr, Ordering};
 use std::thread;
 use std::time::Duration;
 

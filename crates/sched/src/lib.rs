@@ -19,6 +19,10 @@
 // which loom's atomics cannot be in, and a context switch, which loom cannot see.
 #![cfg(not(loom))]
 
+// In the simulation all locks are its own; see `gopark_sys::sim`.
+#[cfg(sim)]
+extern crate gopark_sys as parking_lot;
+
 mod block_on;
 mod blocking;
 pub mod chan;

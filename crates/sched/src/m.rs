@@ -6,9 +6,9 @@
 //! which is the release/acquire pair of the hand-over. Ms are never freed.
 #![allow(unsafe_code)]
 
+use gopark_sys::loom::atomic::{AtomicU32, Ordering};
 use std::cell::{Cell, UnsafeCell};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use gopark_poll::ReadyList;
 use gopark_sys::note::Note;

@@ -5,8 +5,8 @@
 //! closure's type is erased once, in `newproc`, and called once, by the goroutine's first frame.
 #![allow(unsafe_code)]
 
+use gopark_sys::loom::atomic::Ordering;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
-use std::sync::atomic::Ordering;
 
 use gopark_sys::stack::StackError;
 

@@ -5,8 +5,8 @@
 //! through `M::nextp` and a note, each a release/acquire pair. Ps are never freed.
 #![allow(unsafe_code)]
 
+use gopark_sys::loom::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
 use std::cell::{Cell, UnsafeCell};
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
 
 use gopark_poll::Timers;
 

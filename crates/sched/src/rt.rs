@@ -1,8 +1,8 @@
 //! Starting and stopping the runtime, and what it is to poll.
 
+use gopark_sys::loom::atomic::Ordering;
 use std::fmt;
 use std::io;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use gopark_poll::{ParkSlot, ReadyList, Timers, WaitReason, Waiter};

@@ -4,9 +4,9 @@
 //! Ps are published once, whole, and never freed.
 #![allow(unsafe_code)]
 
+use gopark_sys::loom::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::io::Write;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use gopark_poll::Timers;
 use gopark_sys::note::Note;

@@ -5,9 +5,9 @@
 //! from outside of it outlives them. A goroutine's last act is to count itself out, after its closure is dropped.
 #![allow(unsafe_code)]
 
+use gopark_sys::loom::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use gopark_poll::WaitReason;
 

@@ -11,8 +11,8 @@
 //!
 //! Go: runtime/proc.go sysmon, retake.
 
+use gopark_sys::loom::atomic::Ordering;
 use std::ptr;
-use std::sync::atomic::Ordering;
 
 use gopark_poll::{PollerState, ReadyList, last_poll, netpoll_quick, poller};
 use gopark_sys::thread::RunState;

@@ -59,6 +59,8 @@ pub mod note;
 pub mod overflow;
 pub mod ptr;
 pub mod rw;
+#[cfg(sim)]
+pub mod sim;
 pub mod sock;
 pub mod sockopt;
 pub mod stack;
@@ -70,3 +72,12 @@ pub mod tls;
 
 pub use errno::{Errno, Result};
 pub use sysfd::SysFd;
+
+/// `parking_lot`'s names on the simulation's lock: those above write `extern crate gopark_sys as parking_lot`.
+#[cfg(sim)]
+#[doc(hidden)]
+pub type Mutex<T> = parking_lot::lock_api::Mutex<sim::RawLock, T>;
+/// See [`Mutex`].
+#[cfg(sim)]
+#[doc(hidden)]
+pub type MutexGuard<'a, T> = parking_lot::lock_api::MutexGuard<'a, sim::RawLock, T>;

@@ -1,7 +1,90 @@
 //! Where concurrency-critical files take their atomics from: std's, or loom's when a model is built (`--cfg loom`).
 
-#[cfg(not(loom))]
+#[cfg(not(any(loom, sim)))]
 pub use std::sync::atomic;
+
+#[cfg(sim)]
+pub mod atomic {
+    //! std's atomics, each access to which is a point at which another simulated thread may go on.
+    #![allow(missing_docs)]
+
+    pub use std::sync::atomic::{Ordering, fence};
+
+    use std::ops::{Deref, DerefMut};
+
+    macro_rules! sim {
+        ($name:ident $(<$t:ident>)?, $value:ty: $($method:ident($($arg:ident: $ty:ty),*) -> $ret:ty;)*) => {
+            #[derive(Debug, Default)]
+            pub struct $name $(<$t>)? (std::sync::atomic::$name $(<$t>)?);
+
+            impl $(<$t>)? $name $(<$t>)? {
+                #[inline]
+                pub const fn new(value: $value) -> Self {
+                    Self(std::sync::atomic::$name::new(value))
+                }
+
+                $(
+                    #[inline]
+                    pub fn $method(&self, $($arg: $ty),*) -> $ret {
+                        crate::sim::point();
+                        self.0.$method($($arg),*)
+                    }
+                )*
+            }
+
+            impl $(<$t>)? Deref for $name $(<$t>)? {
+                type Target = std::sync::atomic::$name $(<$t>)?;
+
+                fn deref(&self) -> &Self::Target {
+                    &self.0
+                }
+            }
+
+            impl $(<$t>)? DerefMut for $name $(<$t>)? {
+                fn deref_mut(&mut self) -> &mut Self::Target {
+                    &mut self.0
+                }
+            }
+        };
+    }
+
+    macro_rules! common {
+        ($name:ident $(<$t:ident>)?, $value:ty; $($more:tt)*) => {
+            sim! { $name $(<$t>)?, $value:
+                load(order: Ordering) -> $value;
+                store(value: $value, order: Ordering) -> ();
+                swap(value: $value, order: Ordering) -> $value;
+                compare_exchange(old: $value, new: $value, ok: Ordering, err: Ordering) -> Result<$value, $value>;
+                compare_exchange_weak(old: $value, new: $value, ok: Ordering, err: Ordering)
+                    -> Result<$value, $value>;
+                $($more)*
+            }
+        };
+    }
+
+    macro_rules! int {
+        ($($name:ident: $value:ty;)*) => { $(
+            common! { $name, $value;
+                fetch_add(value: $value, order: Ordering) -> $value;
+                fetch_sub(value: $value, order: Ordering) -> $value;
+                fetch_and(value: $value, order: Ordering) -> $value;
+                fetch_or(value: $value, order: Ordering) -> $value;
+            }
+        )* };
+    }
+
+    int! {
+        AtomicU8: u8;
+        AtomicU16: u16;
+        AtomicU32: u32;
+        AtomicU64: u64;
+        AtomicI64: i64;
+        AtomicUsize: usize;
+    }
+
+    common! { AtomicBool, bool; }
+    common! { AtomicPtr<T>, *mut T; }
+}
 
 #[cfg(loom)]
 pub mod atomic {

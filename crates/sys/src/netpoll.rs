@@ -291,6 +291,14 @@ pub fn epoll() -> Result<Backend> {
 /// # Errors
 /// EMFILE, ENFILE at the descriptor limits.
 pub fn default_backend() -> Result<Backend> {
+    #[cfg(sim)]
+    return Ok(crate::sim::backend());
+    #[cfg(not(sim))]
+    built_in()
+}
+
+#[cfg_attr(sim, allow(dead_code))]
+fn built_in() -> Result<Backend> {
     #[cfg(all(netpoll = "epoll", target_os = "linux"))]
     return epoll();
     #[cfg(not(all(netpoll = "epoll", target_os = "linux")))]

@@ -13,6 +13,9 @@
 //! futex(2) is given the address of the note's own word, which the borrow keeps alive; the kernel only compares it.
 #![cfg_attr(target_os = "linux", allow(unsafe_code))]
 
+#[cfg(sim)]
+use crate::loom::atomic::{AtomicU32, Ordering};
+#[cfg(not(sim))]
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -140,7 +143,30 @@ impl<W: Futex> Note<W> {
     }
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(sim)]
+mod imp {
+    //! The simulation's.
+    use super::{AtomicU32, Duration, Ordering};
+    use crate::sim;
+
+    fn key(word: &AtomicU32) -> usize {
+        std::ptr::from_ref(word).addr()
+    }
+
+    pub(super) fn wait(word: &AtomicU32, expected: u32, timeout: Option<Duration>) {
+        let until = timeout.map(|timeout| sim::now().saturating_add(timeout.as_nanos() as i64));
+        // No other thread can come in between: one step against `wake`.
+        if std::ops::Deref::deref(word).load(Ordering::Relaxed) == expected {
+            sim::block(key(word), until);
+        }
+    }
+
+    pub(super) fn wake(word: &AtomicU32) {
+        sim::wake(key(word));
+    }
+}
+
+#[cfg(all(target_os = "linux", not(sim)))]
 mod imp {
     //! futex(2).
     use super::{AtomicU32, Duration};
@@ -164,7 +190,7 @@ mod imp {
     }
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(any(target_os = "linux", sim)))]
 mod imp {
     //! One lock and condition for all notes: correct anywhere, fast enough where we do not measure.
     use super::{AtomicU32, Duration};

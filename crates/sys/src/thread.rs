@@ -14,12 +14,20 @@ use std::io;
 /// # Errors
 /// EAGAIN when the limit on threads is reached.
 pub fn spawn(name: String, f: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    #[cfg(sim)]
+    {
+        crate::sim::spawn(name, f);
+        Ok(())
+    }
+    #[cfg(not(sim))]
     std::thread::Builder::new().name(name).spawn(f).map(drop)
 }
 
 /// Tells the processor that the thread spins, `n` times.
 #[inline]
 pub fn procyield(n: u32) {
+    #[cfg(sim)]
+    crate::sim::give_way();
     for _ in 0..n {
         std::hint::spin_loop();
     }
@@ -28,6 +36,9 @@ pub fn procyield(n: u32) {
 /// Gives the processor to another thread.
 #[inline]
 pub fn osyield() {
+    #[cfg(sim)]
+    crate::sim::give_way();
+    #[cfg(not(sim))]
     std::thread::yield_now();
 }
 
@@ -42,7 +53,36 @@ pub enum RunState {
     Unknown,
 }
 
+#[cfg(not(sim))]
 pub use imp::ThreadClock;
+#[cfg(sim)]
+pub use sim_clock::ThreadClock;
+
+#[cfg(sim)]
+mod sim_clock {
+    //! The simulation knows what its threads do.
+    #![allow(missing_docs)]
+    use super::RunState;
+    use crate::sim;
+
+    #[derive(Debug)]
+    pub struct ThreadClock(usize);
+
+    impl ThreadClock {
+        #[allow(clippy::new_without_default)]
+        pub fn new() -> ThreadClock {
+            ThreadClock(sim::current())
+        }
+
+        pub fn cpu_time_ns(&self) -> i64 {
+            sim::cpu_of(self.0)
+        }
+
+        pub fn run_state(&self) -> RunState {
+            if sim::is_blocked(self.0) { RunState::Blocked } else { RunState::Running }
+        }
+    }
+}
 
 /// How many processors this process may use: the smaller of its affinity mask and its cgroup's CPU quota, rounded
 /// up, of which at least 2.

@@ -20,6 +20,8 @@ macro_rules! throw {
 #[cold]
 #[inline(never)]
 pub fn throw_fmt(args: std::fmt::Arguments<'_>) -> ! {
+    #[cfg(sim)]
+    crate::sim::describe("thrown");
     // A fixed buffer: the caller may be the allocator. One write, so that the lines of two threads do not mix; not
     // std's stderr, whose lock a thread may hold that will never come back to release it.
     let mut text = [0_u8; 512];

@@ -20,6 +20,16 @@ const CLOCK: libc::clockid_t = libc::CLOCK_UPTIME_RAW;
 /// Source: clock_gettime(2), in the vDSO: about 25 ns.
 #[inline]
 pub fn nanotime() -> i64 {
+    #[cfg(sim)]
+    return crate::sim::now();
+    #[cfg(not(sim))]
+    monotonic()
+}
+
+/// The kernel's.
+#[cfg_attr(sim, allow(dead_code))]
+#[inline]
+fn monotonic() -> i64 {
     let mut ts = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: ts is a valid place to write to; the clock always exists.
     unsafe { libc::clock_gettime(CLOCK, &mut ts) };
@@ -58,6 +68,9 @@ fn base_pair() -> (Instant, i64) {
 
 /// Puts the thread to sleep for about `us` microseconds; the kernel's timer slack adds some 50.
 pub fn usleep(us: u32) {
+    #[cfg(sim)]
+    crate::sim::sleep(i64::from(us) * 1000);
+    #[cfg(not(sim))]
     std::thread::sleep(std::time::Duration::from_micros(u64::from(us)));
 }
 

@@ -10,10 +10,9 @@
 //! The value is reached through a [`Guard`] only, and there is one guard at a time.
 #![allow(unsafe_code)]
 
+use gopark_sys::loom::atomic::{AtomicBool, Ordering};
 use std::cell::UnsafeCell;
 use std::ops::{Deref, DerefMut};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 /// | value | meaning | set by |
 /// | --- | --- | --- |
@@ -55,11 +54,11 @@ impl<T> Lock<T> {
             }
             tries += 1;
             if tries < 7 {
-                (0..1 << tries).for_each(|_| std::hint::spin_loop());
+                gopark_sys::thread::procyield(1 << tries);
             } else if tries < 100 {
-                std::thread::yield_now();
+                gopark_sys::thread::osyield();
             } else {
-                std::thread::sleep(Duration::from_micros(20));
+                gopark_sys::time::usleep(20);
             }
         }
     }

@@ -1,10 +1,10 @@
 //! The receiving end, and iteration over what it receives.
 
+use gopark_sys::loom::atomic::Ordering;
 use std::fmt;
 use std::iter::FusedIterator;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::core::{Chan, Failed, Until};

@@ -1,9 +1,9 @@
 //! The sending end.
 
+use gopark_sys::loom::atomic::Ordering;
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::core::{Chan, Failed, Until};

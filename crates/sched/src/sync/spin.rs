@@ -31,7 +31,7 @@ pub(crate) fn can_spin(spun: u32) -> bool {
 /// Go: runtime/proc.go sync_runtime_doSpin
 #[doc(alias = "sync_runtime_doSpin")]
 pub(crate) fn spin() {
-    (0..PAUSES).for_each(|_| std::hint::spin_loop());
+    gopark_sys::thread::procyield(PAUSES);
 }
 
 fn many_processors() -> bool {

@@ -1,0 +1,428 @@
+//! The whole scheduler in a simulated machine (`gopark_sys::sim`): real queues, wake-ups, locks, poller, timers, context
+//! switches; threads that a seed interleaves. Each schedule runs one scenario on a runtime that lives on, and then all must
+//! be quiet, everything done, every P idle and counted. Somebody who still waits was forgotten: a lost wake-up.
+//!
+//! `cargo xtask sim` runs 100,000 schedules, a third each with 1, 2 and 3 Ps. `GOPARK_SIM_SCHEDULES` says how many a
+//! process runs, `GOPARK_SIM_SEED` where it begins, `GOPARK_SIM_ONLY` which scenario (a part of its name). A failure
+//! prints its seed; the same binary with the same number of Ps, the same first seed and the same scenarios comes to the
+//! same point again.
+//!
+//! What this cannot see: effects of weak memory (loom's part, `tests/loom_*.rs`), and accesses that do not go through
+//! `gopark_sys::loom::atomic`.
+//!
+//! It was tried on broken schedulers (one change each in `wake.rs`, `proc.rs`, `m.rs`, `park_slot.rs`, ...); the table of
+//! what found which is in `README.md` beside this file.
+#![cfg(sim)]
+#![allow(missing_docs)]
+
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::time::Duration;
+
+use gopark_poll::{Fd, FdKind, ParkSlot, WaitReason};
+use gopark_sched::sync::{Condvar, Mutex, WaitGroup};
+use gopark_sched::{Runtime, blocking, chan, debug_counts, go, sleep, spawn, unpark, yield_now};
+use gopark_sys::netpoll::Readiness;
+use gopark_sys::sim;
+
+/// How much of a scenario is done, and how much there is.
+#[derive(Clone)]
+struct Work(Arc<(AtomicUsize, AtomicUsize)>);
+
+impl Work {
+    fn new(parts: usize) -> Work {
+        Work(Arc::new((AtomicUsize::new(0), AtomicUsize::new(parts))))
+    }
+
+    fn done(&self) {
+        self.0.0.fetch_add(1, SeqCst);
+    }
+
+    fn key(&self) -> usize {
+        Arc::as_ptr(&self.0).addr()
+    }
+}
+
+fn thread(f: impl FnOnce() + 'static) {
+    sim::spawn("plain".into(), f);
+}
+
+fn micros(n: u64) -> Duration {
+    Duration::from_micros(sim::random(n))
+}
+
+/// Goroutines that start goroutines and wait for them.
+fn joins() -> Work {
+    let work = Work::new(4);
+    for _ in 0..4 {
+        let work = work.clone();
+        go(move || {
+            let child = spawn(|| {
+                yield_now();
+                spawn(|| 2).join().unwrap()
+            });
+            let other = spawn(|| 3);
+            assert_eq!((child.join().unwrap(), other.join().unwrap()), (2, 3));
+            work.done();
+        });
+    }
+    work
+}
+
+/// Wakes go round: each goroutine waits for its own, and wakes the next; plain threads among them.
+fn ring() -> Work {
+    const ROUND: usize = 5;
+    let work = Work::new(ROUND);
+    // A slot lives for ever: the dumps look at them. So this ring does, too, and is used again.
+    static SLOTS: [ParkSlot; ROUND] = [const { ParkSlot::new() }; ROUND];
+    for i in 0..ROUND {
+        let work = work.clone();
+        let member = move || {
+            for _ in 0..3 {
+                assert!(SLOTS[i].block(WaitReason::ChanReceive, || true));
+                unpark(&SLOTS[(i + 1) % ROUND]);
+            }
+            if i == 0 {
+                // The last round's wake-up of the first comes from the last.
+                assert!(SLOTS[0].block(WaitReason::ChanReceive, || true));
+            }
+            work.done();
+        };
+        if sim::random(4) == 0 { thread(member) } else { go(member) }
+    }
+    unpark(&SLOTS[0]);
+    work
+}
+
+/// Every value sent over a channel arrives once, whoever sends and receives.
+fn channels() -> Work {
+    let (senders, receivers, each) = (1 + sim::random(3) as usize, 1 + sim::random(3) as usize, 4);
+    let work = Work::new(senders + receivers + 1);
+    let (tx, rx) = chan::bounded(sim::random(3) as usize);
+    let (total, all) = chan::unbounded();
+    for s in 0..senders {
+        let (tx, work) = (tx.clone(), work.clone());
+        let sender = move || {
+            (0..each).for_each(|i| tx.send(s * each + i).unwrap());
+            drop(tx);
+            work.done();
+        };
+        if sim::random(3) == 0 { thread(sender) } else { go(sender) }
+    }
+    for _ in 0..receivers {
+        let (rx, total, work) = (rx.clone(), total.clone(), work.clone());
+        let receiver = move || {
+            rx.iter().for_each(|value| total.send(value).unwrap());
+            drop((rx, total));
+            work.done();
+        };
+        if sim::random(3) == 0 { thread(receiver) } else { go(receiver) }
+    }
+    drop((tx, rx, total));
+    let end = work.clone();
+    go(move || {
+        let mut found: Vec<usize> = all.iter().collect();
+        found.sort_unstable();
+        assert_eq!(found, (0..senders * each).collect::<Vec<_>>());
+        end.done();
+    });
+    work
+}
+
+/// A lock excludes, and nobody waits for ever for it or for a condition.
+fn locks() -> Work {
+    const ACTORS: usize = 4;
+    let work = Work::new(ACTORS + 1);
+    let shared = Arc::new((Mutex::new(0), Condvar::new(), AtomicBool::new(false)));
+    for i in 0..ACTORS {
+        let (shared, work) = (Arc::clone(&shared), work.clone());
+        let actor = move || {
+            let (lock, changed, inside) = &*shared;
+            for _ in 0..3 {
+                let mut count = lock.lock();
+                assert!(!inside.swap(true, SeqCst), "two hold the lock");
+                if sim::random(2) == 0 {
+                    yield_now();
+                }
+                *count += 1;
+                assert!(inside.swap(false, SeqCst));
+                changed.notify_one();
+            }
+            work.done();
+        };
+        if i == 0 { thread(actor) } else { go(actor) }
+    }
+    let end = work.clone();
+    go(move || {
+        let mut count = shared.0.lock();
+        while *count < ACTORS * 3 {
+            shared.1.wait(&mut count);
+        }
+        end.done();
+    });
+    work
+}
+
+/// Sleepers wake, none early, whoever else runs.
+fn sleepers() -> Work {
+    let work = Work::new(6);
+    for i in 0..6 {
+        let (work, d) = (work.clone(), micros(300));
+        let sleeper = move || {
+            let start = gopark_sys::time::nanotime();
+            sleep(d);
+            assert!(gopark_sys::time::nanotime() - start >= d.as_nanos() as i64, "woken early");
+            work.done();
+        };
+        if i == 0 { thread(sleeper) } else { go(sleeper) }
+    }
+    work
+}
+
+/// Waits that a timer ends race with what they wait for.
+fn timeouts() -> Work {
+    let work = Work::new(4);
+    for _ in 0..4 {
+        let (work, busy, limit) = (work.clone(), micros(60), micros(60));
+        go(move || {
+            let child = spawn(move || {
+                sleep(busy);
+                7
+            });
+            let found = child.join_timeout(limit).unwrap_or_else(|child| child.join());
+            assert_eq!(found.unwrap(), 7);
+            work.done();
+        });
+    }
+    work
+}
+
+/// Bytes go there and back; the poller is told of each, by whoever wrote it.
+fn network() -> Work {
+    let work = Work::new(4);
+    for _ in 0..2 {
+        let ours = |s: UnixStream| {
+            s.set_nonblocking(true).unwrap();
+            let number = s.as_raw_fd();
+            let mut fd = Fd::new(s.into(), FdKind::STREAM);
+            fd.init().unwrap();
+            (fd, number)
+        };
+        let (near, far) = UnixStream::pair().unwrap();
+        let ((near, near_number), (far, far_number)) = (ours(near), ours(far));
+        let echo = work.clone();
+        go(move || {
+            for _ in 0..3 {
+                let mut byte = [0];
+                assert_eq!(far.read(&mut byte).unwrap(), 1);
+                far.write_all(&byte).unwrap();
+                sim::ready(near_number, Readiness::READABLE);
+            }
+            // Closed below, by then nobody reads any more.
+            echo.done();
+            sleep(Duration::from_micros(1));
+        });
+        let work = work.clone();
+        let client = move || {
+            for i in 0..3 {
+                let mut byte = [0];
+                near.write_all(&[i]).unwrap();
+                sim::ready(far_number, Readiness::READABLE);
+                assert_eq!((near.read(&mut byte).unwrap(), byte), (1, [i]));
+            }
+            work.done();
+        };
+        if sim::random(3) == 0 { thread(client) } else { go(client) }
+    }
+    work
+}
+
+/// Announced blocking sections: whoever ends them gets to run, with one P too.
+fn blocking_sections() -> Work {
+    let work = Work::new(3);
+    for _ in 0..3 {
+        let work = work.clone();
+        go(move || {
+            let (open, key) = (Arc::new(AtomicBool::new(false)), work.key());
+            let theirs = Arc::clone(&open);
+            go(move || {
+                yield_now();
+                theirs.store(true, SeqCst);
+                sim::wake(key);
+            });
+            let found = blocking(|| {
+                sim::block_outside(key, || open.load(SeqCst));
+                5
+            });
+            assert_eq!(found, 5);
+            yield_now();
+            work.done();
+        });
+    }
+    work
+}
+
+/// Work that is queued behind a goroutine that does not come back is found by another M: that goroutine waits, its
+/// thread and all, until somebody has run it. sysmon is not there to help.
+fn found_by_others() -> Work {
+    let work = Work::new(if debug_counts().procs > 1 { 4 } else { 0 });
+    if debug_counts().procs == 1 {
+        return work;
+    }
+    let (first, ran) = (work.clone(), Arc::new(AtomicBool::new(false)));
+    let behind = move |work: Work, ran: Arc<AtomicBool>| {
+        move || {
+            ran.store(true, SeqCst);
+            sim::wake(work.key());
+            work.done();
+        }
+    };
+    if sim::random(2) == 0 {
+        let outside = (work.clone(), Arc::clone(&ran));
+        thread(move || go(behind(outside.0, outside.1)));
+    } else {
+        go(behind(work.clone(), Arc::clone(&ran)));
+    }
+    go(move || {
+        // Two, so that one is in the queue and not next to run: nobody is woken for that one alone.
+        go(behind(first.clone(), Arc::clone(&ran)));
+        let next = first.clone();
+        go(move || next.done());
+        sim::block_outside(first.key(), || ran.load(SeqCst));
+        first.done();
+    });
+    work
+}
+
+/// A WaitGroup, a crowd, and wakers on all sides.
+fn crowds() -> Work {
+    let work = Work::new(2);
+    for _ in 0..2 {
+        let work = work.clone();
+        go(move || {
+            let group = WaitGroup::new();
+            for _ in 0..5 {
+                group.add(1);
+                let group = group.clone();
+                go(move || {
+                    if sim::random(2) == 0 {
+                        yield_now();
+                    }
+                    group.done();
+                });
+            }
+            group.wait();
+            work.done();
+        });
+    }
+    work
+}
+
+/// Threads that block without a word, with sysmon: others run on, and no P is lost or left over.
+fn compensation() -> Work {
+    let work = Work::new(5);
+    let (open, key) = (Arc::new(AtomicBool::new(false)), work.key());
+    for _ in 0..2 {
+        let (work, open) = (work.clone(), Arc::clone(&open));
+        go(move || {
+            sim::block_outside(key, || open.load(SeqCst));
+            yield_now();
+            work.done();
+        });
+    }
+    let hog = work.clone();
+    go(move || {
+        (0..30).for_each(|_| sim::compute(1_000_000));
+        hog.done();
+    });
+    for _ in 0..2 {
+        let (work, open) = (work.clone(), Arc::clone(&open));
+        go(move || {
+            yield_now();
+            open.store(true, SeqCst);
+            sim::wake(key);
+            work.done();
+        });
+    }
+    work
+}
+
+/// A scenario, and whether sysmon must be there.
+type Scenario = (&'static str, fn() -> Work);
+
+const ALONE: &[Scenario] = &[
+    ("joins", joins),
+    ("ring", ring),
+    ("channels", channels),
+    ("locks", locks),
+    ("sleepers", sleepers),
+    ("timeouts", timeouts),
+    ("network", network),
+    ("blocking_sections", blocking_sections),
+    ("found_by_others", found_by_others),
+    ("crowds", crowds),
+];
+
+const WITH_SYSMON: &[Scenario] = &[
+    ("compensation", compensation),
+    ("network", network),
+    ("blocking_sections", blocking_sections),
+    ("channels", channels),
+];
+
+fn from_env(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+fn one((name, scenario): Scenario, seed: u64) {
+    sim::begin(seed);
+    let work = scenario();
+    sim::until_quiet();
+    let (done, parts) = (work.0.0.load(SeqCst), work.0.1.load(SeqCst));
+    if done != parts {
+        sim::fail(&format!("{name}: {done} of {parts} are done, and nobody will ever wake: a wake-up was lost"));
+    }
+    let c = debug_counts();
+    let busy = c.ps.iter().filter(|p| p.1 > 0 || p.2).count();
+    let found = (c.active, c.stuck, c.idle, c.npidle, c.spinning, c.alone, c.global_queue, busy);
+    if found != (c.procs, 0, c.procs, c.procs, 0, 0, 0, 0) || gopark_sched::num_goroutines() != 0 {
+        sim::fail(&format!("{name}: the counts are off: {found:?}"));
+    }
+}
+
+fn report() {
+    eprintln!("{:#?}", debug_counts());
+}
+
+#[test]
+#[allow(unsafe_code)]
+fn no_wake_up_is_lost() {
+    let (count, first) = (from_env("GOPARK_SIM_SCHEDULES").unwrap_or(2000), from_env("GOPARK_SIM_SEED").unwrap_or(1));
+    let only = std::env::var("GOPARK_SIM_ONLY").unwrap_or_default();
+    sim::run(&["gopark-sysmon"], report, move || {
+        sim::begin(first);
+        // SAFETY: the scenarios keep nothing of a thread across a call that may block.
+        let rt = unsafe { Runtime::start() }.expect("start the runtime");
+        let wanted = |scenarios: &[Scenario]| -> Vec<Scenario> {
+            scenarios.iter().copied().filter(|(name, _)| name.contains(&only)).collect()
+        };
+        // The last third with sysmon, which would find much of what was lost before, only later.
+        for (scenarios, from, to) in
+            [(wanted(ALONE), 0, count - count / 3), (wanted(WITH_SYSMON), count - count / 3, count)]
+        {
+            if from > 0 {
+                sim::release("gopark-sysmon");
+            }
+            if scenarios.is_empty() {
+                continue;
+            }
+            for i in from..to {
+                one(scenarios[i as usize % scenarios.len()], first + i);
+            }
+        }
+        let (schedules, switches) = sim::totals();
+        println!("{} Ps: {schedules} schedules, {switches} switches", rt.max_procs());
+    });
+}
