@@ -6,6 +6,7 @@
 //! out.
 //!
 //! * `fd/read.rs`, `fd/write.rs`, `fd/accept.rs`: the operations.
+//! * `fd/task.rs`, `fd/callback.rs`: the same for those who wait without standing still.
 //! * `fd/hint.rs`: reading without the call that only says `EAGAIN`.
 //! * `fd/guard.rs`: references and locks that give themselves back.
 
@@ -28,14 +29,17 @@ use crate::sync::atomic::{
 use crate::{Error, release, sema};
 
 mod accept;
+mod callback;
 mod guard;
 mod hint;
 mod read;
+mod task;
 mod write;
 
 pub use guard::FdGuard;
 use guard::{Lock, Ref};
 use hint::Hint;
+pub use task::Ready;
 pub use write::Partial;
 
 /// The most that one call reads or writes on a stream. Some systems fail at 2 GiB and more instead of doing
@@ -187,7 +191,7 @@ impl Fd {
         }
         let result = match self.mu.decref() {
             Left::Last => self.destroy(),
-            Left::InUse => Ok(()),
+            Left::InUse | Left::TasksWait => Ok(()),
         };
         // Acquire pairs with the store in `set_blocking`.
         if self.pd.is_some() && !self.is_blocking.load(Acquire) {

@@ -10,10 +10,15 @@
 //! | 3..22 | references: one for each operation in progress, lock holders included | `incref`, `rwlock`, `incref_and_close`; `decref`, `rwunlock` |
 //! | 23..42 | waiters for the read lock | `rwlock`; `rwunlock`, `incref_and_close` |
 //! | 43..62 | waiters for the write lock | the same |
+//! | 63 | a task found one of the locks held | `rwlock_or_tell`; `rwunlock`, `incref_and_close` |
 //!
 //! Whoever takes a waiter off the count, releases its semaphore once. The waiter then competes for the lock
 //! again: a newcomer may be faster. Waiters are not handed the lock, because the one who has it would then
 //! always have to wait for a goroutine that is not running yet.
+//!
+//! Tasks (`task.rs`) do not queue: one that found a lock held leaves the bit, and the next unlock, of whichever
+//! direction, tells all tasks of the descriptor to try again. There are two at most, and a task that finds a lock held
+//! is rare: it takes a goroutine that reads the same connection.
 
 use crate::poll_info::Mode;
 use crate::sema;
@@ -32,6 +37,7 @@ const RWAIT: u64 = 1 << 23;
 const RWAIT_MASK: u64 = ((1 << 20) - 1) << 23;
 const WWAIT: u64 = 1 << 43;
 const WWAIT_MASK: u64 = ((1 << 20) - 1) << 43;
+const TASK: u64 = 1 << 63;
 
 /// What a call on a closed descriptor gets.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -52,6 +58,8 @@ pub enum TryLockError {
 pub enum Left {
     /// Others use the descriptor, or it is not closed.
     InUse,
+    /// As `InUse`, and there are tasks that found a lock held: the caller tells them.
+    TasksWait,
     /// It is closed and this was the last reference: the caller destroys it.
     Last,
 }
@@ -109,7 +117,8 @@ impl FdMutex {
         }
     }
 
-    /// Closes, keeps one reference for the caller, and makes everybody who waits for a lock fail.
+    /// Closes, keeps one reference for the caller, and makes everybody who waits for a lock fail. The caller
+    /// tells the tasks.
     ///
     /// Go: internal/poll/fd_mutex.go increfAndClose
     #[doc(alias = "increfAndClose")]
@@ -124,7 +133,7 @@ impl FdMutex {
                 overflow();
             }
             // In the same exchange, so that each waiter is released by exactly one side.
-            let new = new & !(RWAIT_MASK | WWAIT_MASK);
+            let new = new & !(RWAIT_MASK | WWAIT_MASK | TASK);
             match self.state.compare_exchange_weak(old, new, AcqRel, Relaxed) {
                 Ok(_) => break,
                 Err(now) => old = now,
@@ -237,6 +246,25 @@ impl FdMutex {
         }
     }
 
+    /// [`FdMutex::try_rwlock`] that, if the lock is held, sees to it that whoever unlocks is told that tasks
+    /// wait. Whom to tell must be in place before.
+    pub fn rwlock_or_tell(&self, mode: Mode) -> Result<(), TryLockError> {
+        loop {
+            let old = match self.try_rwlock(mode) {
+                Err(TryLockError::Held) => self.state.load(Relaxed),
+                other => return other,
+            };
+            if old & CLOSED != 0 || old & side(mode).lock == 0 {
+                continue;
+            }
+            // Also if the bit is there: only a read-modify-write knows that no unlock has taken it yet. AcqRel: release
+            // for the unlock that takes it, acquire to keep what earlier changes released.
+            if self.state.compare_exchange_weak(old, old | TASK, AcqRel, Relaxed).is_ok() {
+                return Err(TryLockError::Held);
+            }
+        }
+    }
+
     /// Unlocks, gives the reference back and wakes one waiter.
     ///
     /// # Panics
@@ -252,7 +280,7 @@ impl FdMutex {
             if old & side.lock == 0 || old & REF_MASK == 0 {
                 inconsistent();
             }
-            let mut new = (old & !side.lock) - REF;
+            let mut new = (old & !(side.lock | TASK)) - REF;
             if old & side.wait_mask != 0 {
                 new -= side.wait;
             }
@@ -265,10 +293,17 @@ impl FdMutex {
                 }
             }
         }
-        if old & side.wait_mask != 0 {
+        if old & (side.wait_mask | TASK) == 0 { left(old - REF) } else { self.unlocked(mode, old) }
+    }
+
+    /// The rest of `rwunlock` when somebody waits.
+    #[cold]
+    fn unlocked(&self, mode: Mode, old: u64) -> Left {
+        if old & side(mode).wait_mask != 0 {
             sema::release(self.sema(mode));
         }
-        left(old - REF)
+        // No task waits on what is closed.
+        if old & TASK != 0 { Left::TasksWait } else { left(old - REF) }
     }
 
     /// Whether it was closed a moment ago.

@@ -22,6 +22,7 @@
 //! | `poll_desc/deadline.rs` | deadlines | `poll_runtime_pollSetDeadline` |
 //! | `poll_desc/cancel.rs` | ending operations from outside, for contexts | |
 //! | `time.rs`, `time/heap.rs` | timers | `runtime/time.go` |
+//! | `task.rs`, `poll_desc/task.rs`, `sleep.rs` | wakers and callbacks that wait | |
 //! | `netpoll.rs`, `ready_list.rs` | who polls, who is woken | `runtime/netpoll.go` |
 //! | `fd_mutex.rs`, `sema.rs` | a descriptor's locks and references | `fdMutex`, `semaRoot` |
 //! | `fd.rs`, `fd/*.rs`, `error.rs` | the operations | `internal/poll.FD` |
@@ -54,16 +55,19 @@ mod runtime;
 mod sema;
 mod slab;
 #[cfg(not(loom))]
+mod sleep;
+#[cfg(not(loom))]
 mod sync;
 #[cfg(loom)]
 #[path = "sync_loom.rs"]
 mod sync;
+mod task;
 #[cfg(not(loom))]
 mod thread_runtime;
 mod time;
 
 pub use error::Error;
-pub use fd::{Fd, FdGuard, FdKind, Partial};
+pub use fd::{Fd, FdGuard, FdKind, Partial, Ready};
 pub use fd_mutex::{Closed, FdMutex, Left, TryLockError};
 pub use gopark_sys::ptr::Waiter;
 #[doc(hidden)]
@@ -72,7 +76,7 @@ pub use netpoll::{
     PollerState, last_poll, netpoll_any_open, netpoll_batches, netpoll_block, netpoll_break, netpoll_name,
     netpoll_open, netpoll_quick, poller,
 };
-pub use park_slot::{ParkSlot, Unblock};
+pub use park_slot::{ParkSlot, Registered, Unblock};
 pub use poll_desc::Canceler;
 pub use poll_info::{CancelReason, Mode};
 pub use ready_list::ReadyList;
@@ -80,6 +84,9 @@ pub use release::{descriptors_released, wait_for_descriptor, wait_for_descriptor
 #[cfg(loom)]
 pub use runtime::install_for_model;
 pub use runtime::{AlreadyInstalled, Runtime, WaitReason, install, is_installed};
+#[cfg(not(loom))]
+pub use sleep::{Sleep, sleeping};
+pub use task::{Call, Task, take_task, tasks_waiting};
 #[cfg(not(loom))]
 pub use thread_runtime::ThreadRuntime;
 pub use time::{Fire, Timer, TimerKind, Timers, WakePoller, sleep_on, when_in};

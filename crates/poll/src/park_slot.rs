@@ -6,9 +6,12 @@
 //! | READY | the event came and nobody took it yet | `unblock(Ready)` | `block`, `take_ready`, `reset` |
 //! | WAIT | somebody is about to park | `block`, `armed`, `rearm` | `commit`, `unblock`, the waiter itself |
 //! | a [`Waiter`] | somebody is parked | `commit`, `exchange_waiter` | `unblock`, which hands the waiter to its caller |
+//! | a task's [`Waiter`] | a task wants to be told | `register` | the same; `register`, which withdraws it; `block`, which puts it off |
 //!
-//! There is at most one waiter at a time: the owner of the slot sees to that (a read lock, a node of a
-//! semaphore's queue). Two are a fatal error, since one of them would never wake.
+//! At most one goroutine or thread waits at a time: the owner of the slot sees to that (a read lock, a node of
+//! a semaphore's queue). Two are a fatal error, since one of them would never wake. A task, which is a waker or a
+//! callback (`task.rs`), does not stand still while its waiter is in the word, and a waker is held by nobody who
+//! could be made to wait his turn. So who comes to park and finds one tells it to look again and takes its place.
 //!
 //! # The order that loses no wake-up
 //!
@@ -39,6 +42,17 @@ pub enum Unblock {
     Ready,
     /// The wait is over without the event; the reason was published before. Not remembered.
     Evict,
+}
+
+/// What [`ParkSlot::register`] found.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub enum Registered {
+    /// Nothing yet: the task will be called.
+    Waiting,
+    /// The event had come, and was consumed. The task will not be called.
+    Ready,
+    /// `recheck` said no. The task may be called all the same.
+    Refused,
 }
 
 /// A binary semaphore with at most one waiter. See the module's text.
@@ -115,7 +129,7 @@ impl ParkSlot {
         }
         match self.word.compare_exchange(READY, NIL, Acquire, Relaxed) {
             Ok(_) => true,
-            Err(old) if old == NIL => false,
+            Err(old) if old == NIL || is_task(old) => false,
             Err(_) => double_wait(),
         }
     }
@@ -147,7 +161,8 @@ impl ParkSlot {
             match self.word.compare_exchange(NIL, WAIT, Relaxed, Relaxed) {
                 Ok(_) => break,
                 Err(old) if old == READY => continue,
-                Err(_) => double_wait(),
+                Err(old) if self.put_off(old) => break,
+                Err(_) => continue,
             }
         }
         // Pairs with the fence in `unblock(Evict)`: either that one sees WAIT, or `recheck` sees its reason.
@@ -165,6 +180,52 @@ impl ParkSlot {
             corrupted();
         }
         false
+    }
+
+    /// Takes the place of a task: from here on the word is WAIT. False: the word has changed.
+    #[cold]
+    #[inline(never)]
+    fn put_off(&self, old: Word) -> bool {
+        let Some(task) = old.waiter().filter(|w| w.as_task().is_some()) else { double_wait() };
+        // AcqRel as in `unblock`, which this is for the task.
+        let taken = self.word.compare_exchange(old, WAIT, AcqRel, Relaxed).is_ok();
+        if taken {
+            runtime().goready(task);
+        }
+        taken
+    }
+
+    /// Leaves `task`, whose particulars are in their place, in the word, instead of parking. Only the owner of the slot
+    /// may.
+    ///
+    /// `recheck` is that of [`ParkSlot::block`]. If it says no the waiter is withdrawn; somebody may have taken it
+    /// before.
+    #[inline]
+    pub fn register(&self, task: Waiter, recheck: impl FnOnce() -> bool) -> Registered {
+        loop {
+            // AcqRel as in `commit`.
+            match self.word.compare_exchange(NIL, Word::from(task), AcqRel, Relaxed) {
+                Ok(_) => break,
+                Err(old) if old == READY => {
+                    if self.take_ready() {
+                        return Registered::Ready;
+                    }
+                }
+                // From an earlier time, and nobody has called it since. If somebody just does, he finds the new
+                // particulars or has taken the old ones under their lock before the new ones came; then this word is
+                // known to have changed.
+                Err(old) if old == Word::from(task) => break,
+                Err(_) => double_wait(),
+            }
+        }
+        // Pairs with the fence in `unblock(Evict)`, as in `block`.
+        fence(SeqCst);
+        if recheck() {
+            return Registered::Waiting;
+        }
+        // Failure: it was called, for the reason that `recheck` has seen or for another.
+        let _ = self.word.compare_exchange(Word::from(task), NIL, AcqRel, Relaxed);
+        Registered::Refused
     }
 
     /// Publishes `w` as the parked waiter; the runtime calls it when `w` can be woken. False: do not park.
@@ -219,6 +280,10 @@ impl ParkSlot {
             }
         }
     }
+}
+
+fn is_task(word: Word) -> bool {
+    word.waiter().is_some_and(|w| w.as_task().is_some())
 }
 
 #[cold]

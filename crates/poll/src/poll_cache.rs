@@ -24,6 +24,12 @@ pub(crate) fn get(index: u32) -> Option<&'static PollDesc> {
     DESCS.get(index)
 }
 
+/// How many slots were ever handed out.
+#[cfg(not(loom))]
+pub(crate) fn len() -> u32 {
+    FREE.lock().next
+}
+
 /// Go: runtime/netpoll.go pollCache.alloc
 pub(crate) fn alloc() -> &'static PollDesc {
     let mut free = FREE.lock();

@@ -24,6 +24,7 @@ use crate::{ReadyList, poll_cache};
 
 mod cancel;
 mod deadline;
+mod task;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
@@ -166,6 +167,10 @@ impl PollDesc {
         };
         for w in [reader, writer].into_iter().flatten() {
             runtime().goready(w);
+        }
+        // Those that wait for a lock, and what a future that was forgotten has left.
+        if let Some(side) = self.side() {
+            side.wake();
         }
     }
 

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use gopark_sys::netpoll::Backend;
 
 use crate::netpoll::{NETPOLL, Netpoll};
-use crate::{ParkSlot, ReadyList, Timers, Waiter};
+use crate::{ParkSlot, ReadyList, Task, Timers, Waiter};
 
 /// Why somebody is parked. The texts are Go's, as in its goroutine dumps, where it has the thing.
 #[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
@@ -117,7 +117,17 @@ pub trait Runtime: Sync {
     fn gopark(&self, slot: &'static ParkSlot, reason: WaitReason);
 
     /// Makes `w`, handed out by `unblock`, runnable. Called exactly once for each time it was handed out.
+    ///
+    /// For a task ([`Waiter::as_task`]) that is to take it ([`take_task`](crate::take_task)) and start it
+    /// ([`Runtime::start_task`]).
     fn goready(&self, w: Waiter);
+
+    /// Has a task called, soon, and where user code may run: on a goroutine, or on a thread that has nothing else to do.
+    /// The caller may be on a scheduler's own stack.
+    ///
+    /// A waker of the runtime's own need not be called: whoever it stands for can be made runnable at once. If no
+    /// goroutine can be started it is tried again until one can.
+    fn start_task(&self, task: Task);
 
     /// `goready` for a whole list, which is empty afterwards.
     fn goready_all(&self, list: &mut ReadyList) {
@@ -146,6 +156,12 @@ pub trait Runtime: Sync {
 
     /// One operation has succeeded without parking. May yield.
     fn charge(&self);
+
+    /// A future polls a descriptor. True: it has done so often enough for now. Never yields: the future's executor does,
+    /// when it is told to poll again later.
+    fn charge_task(&self) -> bool {
+        false
+    }
 }
 
 /// [`install`] was called before.

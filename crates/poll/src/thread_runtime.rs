@@ -3,15 +3,19 @@
 //! Small and correct, not fast. It makes this crate usable without a scheduler, and is what the crate is
 //! tested on.
 
+use std::collections::VecDeque;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
 
 use gopark_sys::netpoll::Backend;
 use gopark_sys::note::Note;
 use gopark_sys::{thread, time};
 
 use crate::slab::Slab;
-use crate::{ParkSlot, PollerState, ReadyList, Runtime, Timers, WaitReason, Waiter};
-use crate::{install, netpoll_block, netpoll_break, poller};
+use crate::{Call, ParkSlot, PollerState, ReadyList, Runtime, Task, Timers, WaitReason, Waiter};
+use crate::{install, netpoll_block, netpoll_break, poller, take_task};
 
 /// See the module's text. There is one, since there is one runtime per process.
 #[derive(Debug)]
@@ -35,6 +39,55 @@ struct FreeNotes {
     len: u32,
 }
 
+/// Tasks on their way to the thread that calls them: it is not the poller's, which must not wait for user code.
+struct Tasks {
+    queue: parking_lot::Mutex<VecDeque<Task>>,
+    added: parking_lot::Condvar,
+}
+
+static TASKS: Tasks =
+    Tasks { queue: parking_lot::Mutex::new(VecDeque::new()), added: parking_lot::Condvar::new() };
+
+fn call_tasks_forever() {
+    loop {
+        let task = {
+            let mut queue = TASKS.queue.lock();
+            loop {
+                match queue.pop_front() {
+                    Some(task) => break task,
+                    None => TASKS.added.wait(&mut queue),
+                }
+            }
+        };
+        // The panic hook has spoken; a waker's is not ours to pass on, and there is nobody to pass it to.
+        let _ = catch_unwind(AssertUnwindSafe(|| match task {
+            Task::Wake(waker) => waker.wake(),
+            Task::Call(call) => start_thread(call),
+        }));
+    }
+}
+
+/// Keeps at it until there is a thread to be had.
+fn start_thread(call: Call) {
+    let run = Arc::new(parking_lot::Mutex::new(Some(call.run)));
+    loop {
+        let copy = Arc::clone(&run);
+        let body = move || {
+            let run = copy.lock().take();
+            if let Some(run) = run {
+                run();
+            }
+        };
+        if thread::spawn("gopark-call".into(), body).is_ok() {
+            return;
+        }
+        std::thread::sleep(RETRY);
+    }
+}
+
+/// How long to wait for a thread to become free.
+const RETRY: Duration = Duration::from_millis(5);
+
 impl ThreadRuntime {
     /// Installs the runtime, with `backend` for its poller, and starts the poller's thread. Once per process.
     ///
@@ -44,6 +97,7 @@ impl ThreadRuntime {
     pub fn start(backend: Backend) -> io::Result<&'static ThreadRuntime> {
         install(&RUNTIME, backend).map_err(|e| io::Error::new(io::ErrorKind::AlreadyExists, e))?;
         thread::spawn("gopark-netpoll".into(), poll_forever)?;
+        thread::spawn("gopark-tasks".into(), call_tasks_forever)?;
         Ok(&RUNTIME)
     }
 }
@@ -85,8 +139,16 @@ impl Runtime for ThreadRuntime {
     }
 
     fn goready(&self, w: Waiter) {
+        if w.as_task().is_some() {
+            return take_task(w).map_or((), |task| self.start_task(task));
+        }
         let index = w.as_index().expect("only indices were committed");
         note(index as u32).wakeup();
+    }
+
+    fn start_task(&self, task: Task) {
+        TASKS.queue.lock().push_back(task);
+        TASKS.added.notify_one();
     }
 
     fn local_timers(&self) -> &'static Timers {

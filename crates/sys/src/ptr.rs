@@ -17,6 +17,7 @@ use crate::loom::atomic::{AtomicPtr, Ordering};
 /// |---|---|---|
 /// | pointer | 0b000 | [`Waiter::from_ptr`] |
 /// | index | 0b11 | [`Waiter::from_index`] |
+/// | task | 0b101 | [`Waiter::from_task`] |
 #[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Waiter(NonNull<()>);
 
@@ -27,6 +28,7 @@ unsafe impl Send for Waiter {}
 unsafe impl Sync for Waiter {}
 
 const INDEX_TAG: usize = 0b11;
+const TASK_TAG: usize = 0b101;
 
 impl Waiter {
     /// A waiter that is a pointer.
@@ -58,6 +60,21 @@ impl Waiter {
     pub fn as_index(self) -> Option<usize> {
         let word = self.0.addr().get();
         (word & 0b11 == INDEX_TAG).then_some(word >> 2)
+    }
+
+    /// A waiter that is a number, less than `usize::MAX / 8`, and of another kind than [`Waiter::from_index`].
+    #[inline]
+    pub fn from_task(payload: usize) -> Waiter {
+        assert!(payload <= usize::MAX >> 3);
+        let word = without_provenance_mut(payload << 3 | TASK_TAG);
+        Waiter(NonNull::new(word).expect("the tag is not 0"))
+    }
+
+    /// The number, if it is of that kind.
+    #[inline]
+    pub fn as_task(self) -> Option<usize> {
+        let word = self.0.addr().get();
+        (word & 0b111 == TASK_TAG).then_some(word >> 3)
     }
 }
 
@@ -144,19 +161,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_two_shapes_and_the_tags_are_told_apart() {
+    fn the_three_shapes_and_the_tags_are_told_apart() {
         static TARGET: u64 = 0;
         // SAFETY: a static, aligned to 8.
         let pointer = unsafe { Waiter::from_ptr(NonNull::from(&TARGET).cast()) };
-        assert!(pointer.as_index().is_none());
+        assert!(pointer.as_index().is_none() && pointer.as_task().is_none());
         assert_eq!(pointer.as_ptr(), Some(NonNull::from(&TARGET).cast()));
         for payload in [0, 1, 2, usize::MAX >> 2] {
             let index = Waiter::from_index(payload);
             assert_eq!(index.as_index(), Some(payload));
-            assert!(index.as_ptr().is_none());
+            assert!(index.as_ptr().is_none() && index.as_task().is_none());
             assert_eq!(Word::from(index).waiter(), Some(index));
         }
         assert_eq!(Word::from(pointer).waiter(), Some(pointer));
+        for payload in [0, 1, 2, usize::MAX >> 3] {
+            let task = Waiter::from_task(payload);
+            assert_eq!(task.as_task(), Some(payload));
+            assert!(task.as_ptr().is_none() && task.as_index().is_none());
+            assert_eq!(Word::from(task).waiter(), Some(task));
+        }
         for tag in 0..TAGS {
             assert_eq!(Word::tag(tag).waiter(), None);
         }

@@ -42,13 +42,19 @@ impl<'a> Lock<'a> {
     pub(super) fn new(fd: &'a Fd, mode: Mode) -> Lock<'a> {
         Lock { fd, mode }
     }
+
+    pub(super) fn fd(&self) -> &'a Fd {
+        self.fd
+    }
 }
 
 impl Drop for Lock<'_> {
     #[inline]
     fn drop(&mut self) {
-        if self.fd.mu.rwunlock(self.mode) == Left::Last {
-            let _ = self.fd.destroy();
+        match self.fd.mu.rwunlock(self.mode) {
+            Left::InUse => {}
+            Left::TasksWait => self.fd.tell_tasks(),
+            Left::Last => drop(self.fd.destroy()),
         }
     }
 }

@@ -183,7 +183,7 @@ impl Fd {
     }
 
     #[inline]
-    fn note_read(&self, n: usize, len: usize) {
+    pub(super) fn note_read(&self, n: usize, len: usize) {
         // 0 is the end; it is not a short read, and there is nothing to wait for.
         if 0 < n && n < len {
             self.hint.drained();
@@ -238,6 +238,6 @@ impl Fd {
 
 /// One read. recv(2) goes to the socket directly, read(2) by way of the file system.
 #[inline]
-fn read_call(is_file: bool, fd: &SysFd, buf: &mut [u8]) -> gopark_sys::Result<usize> {
+pub(super) fn read_call(is_file: bool, fd: &SysFd, buf: &mut [u8]) -> gopark_sys::Result<usize> {
     if is_file { rw::read(fd, buf) } else { rw::recv(fd, buf) }
 }

@@ -148,13 +148,13 @@ impl Fd {
 
     /// One call. `send` for sockets, so that a peer that is gone is an error and not a SIGPIPE.
     #[inline]
-    fn write_call(&self, fd: &SysFd, piece: &[u8]) -> gopark_sys::Result<usize> {
+    pub(super) fn write_call(&self, fd: &SysFd, piece: &[u8]) -> gopark_sys::Result<usize> {
         if self.kind.is_file { rw::write(fd, piece) } else { rw::send(fd, piece) }
     }
 
     /// One call with as many of `bufs` as one call takes. On a stream a buffer larger than that is cut, and
     /// goes alone or waits for the next call. `bufs` does not begin with an empty one.
-    fn writev_call(&self, fd: &SysFd, bufs: &[IoSlice<'_>]) -> gopark_sys::Result<usize> {
+    pub(super) fn writev_call(&self, fd: &SysFd, bufs: &[IoSlice<'_>]) -> gopark_sys::Result<usize> {
         let Some(first) = bufs.first() else { return Ok(0) };
         if self.kind.is_file || self.kind.stream && first.len() >= RW_MAX {
             // The vectored call is for sockets; files are written a buffer at a time, as in Go.
@@ -179,7 +179,7 @@ impl Fd {
 ///
 /// If it is more than it was given (golang/go#61060: a broken kernel module did).
 #[inline]
-fn accepted(n: usize, len: usize) -> Result<usize, Error> {
+pub(super) fn accepted(n: usize, len: usize) -> Result<usize, Error> {
     assert!(n <= len, "gopark: invalid return from write: got {n} from a write of {len}");
     if n == 0 && len > 0 { Err(Error::UnexpectedEof) } else { Ok(n) }
 }

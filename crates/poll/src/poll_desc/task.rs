@@ -1,0 +1,71 @@
+//! Tasks that wait for a descriptor. See `task.rs`.
+
+use std::task::{Poll, Waker};
+
+use super::PollDesc;
+use crate::park_slot::Registered;
+use crate::poll_info::{Mode, Refusal};
+use crate::runtime::runtime;
+use crate::task::{self, Call, Side, Task, Ticket, waiter};
+
+impl PollDesc {
+    /// Leaves `waker`, for a future that is polled: as [`PollDesc::wait`], but does not park. `Ready`: the event had
+    /// come, try again. The caller holds the direction's lock now, and gives it back before he is polled again.
+    pub(crate) fn poll_wait(
+        &'static self,
+        mode: Mode,
+        waker: &Waker,
+        mut ticket: Option<&mut Ticket>,
+    ) -> Result<Poll<()>, Refusal> {
+        self.info.load().check(mode)?;
+        let slot = self.slot(mode);
+        if slot.take_ready() {
+            return Ok(Poll::Ready(()));
+        }
+        let side = task::ensure_side(self.index);
+        side.set_waker(mode, waker, ticket.as_deref_mut());
+        loop {
+            match slot.register(task::waiter(self.index, mode), || self.info.load().check(mode).is_ok()) {
+                Registered::Waiting => return Ok(Poll::Pending),
+                // The waker may stay: if the caller comes back it is there already, and if not, it is woken for nothing.
+                Registered::Ready => return Ok(Poll::Ready(())),
+                Registered::Refused => {
+                    if let Err(refusal) = self.info.load().check(mode) {
+                        side.forget(mode, waker);
+                        return Err(refusal);
+                    }
+                    // A deadline that was moved after it had called us. The waker may be gone with it.
+                    side.set_waker(mode, waker, ticket.as_deref_mut());
+                }
+            }
+        }
+    }
+
+    /// Leaves a callback that waits to read. The caller has the read lock, and leaves it to the callback.
+    ///
+    /// From here on the callback may run at any time.
+    pub(crate) fn call_when_readable(&'static self, call: Call) {
+        let side = task::ensure_side(self.index);
+        side.set_call(call);
+        let mode = Mode::Read;
+        match self.slot(mode).register(waiter(self.index, mode), || self.info.load().check(mode).is_ok()) {
+            Registered::Waiting => {}
+            // The event had come, or there is an error to tell. Not here, but where it would have run otherwise.
+            Registered::Ready | Registered::Refused => {
+                if let Some(call) = side.take_call() {
+                    runtime().start_task(Task::Call(call));
+                }
+            }
+        }
+    }
+
+    /// The wakers of this descriptor, if any task ever waited for it.
+    pub(crate) fn side(&self) -> Option<&'static Side> {
+        task::side(self.index)
+    }
+
+    /// Takes the mark of an event that came. See `ParkSlot::take_ready`.
+    pub(crate) fn take_ready(&self, mode: Mode) -> bool {
+        self.slot(mode).take_ready()
+    }
+}
