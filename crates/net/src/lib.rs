@@ -26,6 +26,7 @@
 //! | [`TcpListener`], [`TcpConn`] | the concrete types, with std's names too | `TCPListener`, `TCPConn` |
 //! | [`Listener`], [`Conn`] | what they have in common, object-safe | `Listener`, `Conn` |
 //! | [`OpError`], [`is_timeout`], [`is_closed`], [`is_temporary`], [`raw_os_error`] | what went wrong | `OpError`, `Error` |
+//! | [`block_on`], [`future`] | futures on goroutines | |
 //! | [`Runtime`], [`go`], [`spawn`], [`scope`], [`sleep`], [`blocking`] | goroutines | the `go` statement, `time.Sleep` |
 //!
 //! # Errors
@@ -88,6 +89,7 @@ pub use tcp_listener::TcpListener;
 
 pub use gopark_poll::FdGuard;
 pub use gopark_sched::{
-    Builder, GoResult, JoinHandle, Runtime, Scope, SpawnError, StillRunning, blocking, chan, go,
-    goroutine_id, num_goroutines, scope, select, sleep, spawn, sync, try_go, try_spawn, yield_now,
+    Builder, GoResult, JoinHandle, Runtime, Scope, SpawnError, StillRunning, block_on, blocking, chan,
+    future, go, goroutine_id, num_goroutines, scope, select, sleep, spawn, sync, try_go, try_spawn,
+    yield_now,
 };

@@ -4,6 +4,7 @@
 //! * `tcp_conn/deadline.rs`: deadlines and timeouts;
 //! * `tcp_conn/convert.rs`: to std and back, clones;
 //! * `tcp_conn/options.rs`: socket options and the descriptor;
+//! * `tcp_conn/task.rs`: for futures and callbacks;
 //! * `tcp_conn/impls.rs`: the traits of std and `Conn`.
 
 use std::io::{self, IoSlice, IoSliceMut};
@@ -21,6 +22,7 @@ mod convert;
 mod deadline;
 mod impls;
 mod options;
+mod task;
 
 use deadline::{Timeout, check_timeout};
 

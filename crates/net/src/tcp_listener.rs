@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use gopark_poll::{FdGuard, FdKind};
@@ -103,6 +104,32 @@ impl TcpListener {
     #[doc(alias = "AcceptTCP")]
     pub fn accept(&self) -> io::Result<(TcpConn, SocketAddr)> {
         let (fd, peer) = self.fd.pfd.accept().map_err(|e| self.fd.wrap("accept", "accept4", e))?;
+        self.accepted(fd, peer)
+    }
+
+    /// [`TcpListener::accept`] for a future: see the same of [`TcpConn`].
+    ///
+    /// # Errors
+    ///
+    /// As [`TcpListener::accept`].
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use std::future::poll_fn;
+    /// use gopark_net::block_on;
+    ///
+    /// let ln = gopark_net::TcpListener::bind("127.0.0.1:8080")?;
+    /// let (conn, peer) = block_on(poll_fn(|cx| ln.poll_accept(cx)))?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpConn, SocketAddr)>> {
+        let accepted = ready!(self.fd.pfd.poll_accept(cx));
+        let (fd, peer) = accepted.map_err(|e| self.fd.wrap("accept", "accept4", e))?;
+        Poll::Ready(self.accepted(fd, peer))
+    }
+
+    fn accepted(&self, fd: OwnedFd, peer: SocketAddr) -> io::Result<(TcpConn, SocketAddr)> {
         set_conn_options(&fd, &self.keep_alive);
         let peer = TcpAddr::from(peer);
         let fd = NetFd::register(fd, self.conn_kind, self.fd.network, Some(peer))

@@ -122,8 +122,8 @@ pub trait Runtime: Sync {
     /// ([`Runtime::start_task`]).
     fn goready(&self, w: Waiter);
 
-    /// Has a task called, soon, and where user code may run: on a goroutine, or on a thread that has nothing else to do.
-    /// The caller may be on a scheduler's own stack.
+    /// Has a task called, soon, and where user code may run: on a goroutine, or on a thread that has nothing else to
+    /// do. The caller may be on a scheduler's own stack.
     ///
     /// A waker of the runtime's own need not be called: whoever it stands for can be made runnable at once. If no
     /// goroutine can be started it is tried again until one can.
@@ -157,8 +157,8 @@ pub trait Runtime: Sync {
     /// One operation has succeeded without parking. May yield.
     fn charge(&self);
 
-    /// A future polls a descriptor. True: it has done so often enough for now. Never yields: the future's executor does,
-    /// when it is told to poll again later.
+    /// A future polls a descriptor. True: it has done so often enough for now. Never yields: the future's executor
+    /// does, when it is told to poll again later.
     fn charge_task(&self) -> bool {
         false
     }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
+use std::time::Instant;
 
 use crate::ReadyList;
 use crate::runtime::runtime;
@@ -28,7 +29,8 @@ struct SleepSlot {
     /// In `SLOTS`.
     index: u32,
     timer: Timer,
-    /// Of the future that has the slot; that of an earlier one's is never in it. Taken by whoever the timer is fired by.
+    /// Of the future that has the slot; that of an earlier one's is never in it. Taken by whoever the timer is fired
+    /// by.
     waker: Mutex<Option<Waker>>,
 }
 
@@ -88,18 +90,19 @@ pub(crate) fn take_waker(index: u32) -> Option<Waker> {
 
 impl Sleep {
     /// Until `when` (as [`Runtime::nanotime`](crate::Runtime::nanotime)).
-    pub fn until(when: i64) -> Sleep {
+    pub fn at(when: i64) -> Sleep {
         Sleep { when, slot: None }
     }
 
-    /// Until when.
-    pub fn when(&self) -> i64 {
-        self.when
+    /// Until `t`.
+    pub fn until(t: Instant) -> Sleep {
+        Sleep::at(gopark_sys::time::instant_to_nanotime(t))
     }
 
-    /// Changes the time; the future can be ready again afterwards. Whoever waits for it has to poll it again.
-    pub fn reset(&mut self, when: i64) {
-        self.when = when;
+    /// Makes it sleep until `t` instead, also if it was ready already. It must be polled afterwards, since nobody is
+    /// woken for it before.
+    pub fn reset(&mut self, t: Instant) {
+        self.when = gopark_sys::time::instant_to_nanotime(t);
         if let Some(slot) = self.slot.take() {
             slot.release();
         }

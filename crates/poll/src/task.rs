@@ -15,10 +15,10 @@
 //! # The order that loses no wake-up
 //!
 //! Who waits first puts his waker into the side slot, then the number into the word. Who calls first takes the number
-//! out of the word (`unblock`), then the waker out of the side slot. So a number in the word means that there is a waker
-//! behind it, or that it was just called. If the number is there already when a new waker comes, from an earlier wait:
-//! either the one who takes it finds the new waker, or he had been in the side slot before that, and the word, looked at
-//! after the side slot's lock, is known to have changed.
+//! out of the word (`unblock`), then the waker out of the side slot. So a number in the word means that there is a
+//! waker behind it, or that it was just called. If the number is there already when a new waker comes, from an
+//! earlier wait: either the one who takes it finds the new waker, or he had been in the side slot before that, and
+//! the word, looked at after the side slot's lock, is known to have changed.
 //!
 //! # One for each direction
 //!

@@ -14,6 +14,8 @@ mod hint;
 mod io;
 #[path = "suite/release.rs"]
 mod release;
+#[path = "suite/tasks.rs"]
+mod tasks;
 
 /// Starts the runtime once in this process.
 fn setup() {

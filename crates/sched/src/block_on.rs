@@ -82,7 +82,6 @@ pub(crate) fn waker(slot: &'static ParkSlot) -> Waker {
 }
 
 /// The slot that `waker` stands for, if it is one of ours.
-#[allow(dead_code)] // until wakers wait on descriptors
 pub(crate) fn slot_of(waker: &Waker) -> Option<&'static ParkSlot> {
     // SAFETY: it has our table.
     std::ptr::eq(waker.vtable(), &VTABLE).then(|| unsafe { slot(waker.data()) })

@@ -31,6 +31,7 @@ mod compensate;
 mod counters;
 mod debug;
 pub mod dump;
+pub mod future;
 mod g;
 mod gqueue;
 mod habit;
@@ -52,6 +53,7 @@ mod spawn;
 mod steal;
 pub mod sync;
 mod sysmon;
+mod tasks;
 #[allow(dead_code)] // until channels and locks use all of it
 mod waitlist;
 mod wake;

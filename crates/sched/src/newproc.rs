@@ -13,7 +13,7 @@ use gopark_sys::stack::StackError;
 use crate::counters::{OUTSIDE, add_shared};
 use crate::g::{G, GStatus};
 use crate::m::{M, getm};
-use crate::p::PStatus;
+use crate::p::{P, PStatus};
 use crate::sched::SCHED;
 
 /// Why no goroutine could be started.
@@ -92,14 +92,61 @@ pub(crate) unsafe fn newproc<F: FnOnce() + Send>(
 unsafe fn newproc1<F: FnOnce() + Send>(f: F, start: &'static Location<'static>) -> Result<(), SpawnError> {
     let mp = getm();
     let pp = mp.and_then(|mp| mp.p.get());
-    let gp = match pp.and_then(|pp| pp.gfget()) {
-        Some(gp) => gp,
-        None => gfget_slow(mp)?,
-    };
+    let gp = gfget(mp, pp)?;
     if SCHED.stopping.load(Ordering::Relaxed) {
         gfput_anywhere(gp);
         return Err(SpawnError::ShuttingDown);
     }
+    // SAFETY: gp comes from a free list, and the caller's promise.
+    unsafe { begin(gp, pp, f, start) };
+    if pp.is_some_and(|pp| pp.is(PStatus::Stuck)) {
+        // A loop that does nothing but start goroutines was taken for a hog: its time slice is over, and this is
+        // where Go would preempt it. Otherwise each goroutine it starts would have to wake a thread of its own.
+        crate::yield_now();
+    }
+    Ok(())
+}
+
+/// Starts a goroutine for a task that somebody waits for: also when the runtime is shutting down, and from g0. Gives
+/// `f` back if there is no stack.
+pub(crate) fn newproc_task<F: FnOnce() + Send + 'static>(
+    f: F,
+    start: &'static Location<'static>,
+) -> Result<(), F> {
+    const { assert!(std::mem::size_of::<F>() <= CLOSURE_MAX) };
+    let mp = getm();
+    let pp = mp.and_then(|mp| mp.p.get());
+    match gfget(mp, pp) {
+        Ok(gp) => {
+            // SAFETY: gp comes from a free list; F is 'static.
+            unsafe { begin(gp, pp, f, start) };
+            Ok(())
+        }
+        Err(_) => Err(f),
+    }
+}
+
+/// A dead goroutine for the caller to have.
+#[inline]
+fn gfget(mp: Option<&'static M>, pp: Option<&'static P>) -> Result<&'static G, SpawnError> {
+    match pp.and_then(|pp| pp.gfget()) {
+        Some(gp) => Ok(gp),
+        None => gfget_slow(mp),
+    }
+}
+
+/// Makes `gp` run `f`, and queues it.
+///
+/// # Safety
+/// `gp` is dead and the caller's; everything that `f` borrows lives until `f` has run; `f` is no larger than
+/// [`CLOSURE_MAX`].
+#[inline]
+unsafe fn begin<F: FnOnce() + Send>(
+    gp: &'static G,
+    pp: Option<&'static P>,
+    f: F,
+    start: &'static Location<'static>,
+) {
     let id = match pp {
         Some(pp) => pp.next_goid(),
         None => {
@@ -107,7 +154,7 @@ unsafe fn newproc1<F: FnOnce() + Send>(f: F, start: &'static Location<'static>) 
             SCHED.goidgen.fetch_add(1, Ordering::Relaxed)
         }
     };
-    // SAFETY: gp comes from a free list: it is dead and ours. `run_entry` does not unwind.
+    // SAFETY: the caller's promise. `run_entry` does not unwind.
     unsafe {
         gp.set_entry(id, start, move |yielder, _mp| {
             gp.set_yielder(yielder);
@@ -116,12 +163,6 @@ unsafe fn newproc1<F: FnOnce() + Send>(f: F, start: &'static Location<'static>) 
     }
     gp.casgstatus(GStatus::Dead, GStatus::Runnable);
     crate::park::ready(gp);
-    if pp.is_some_and(|pp| pp.is(PStatus::Stuck)) {
-        // A loop that does nothing but start goroutines was taken for a hog: its time slice is over, and this is
-        // where Go would preempt it. Otherwise each goroutine it starts would have to wake a thread of its own.
-        crate::yield_now();
-    }
-    Ok(())
 }
 
 /// Runs the goroutine's function; a panic ends here.

@@ -129,7 +129,7 @@ fn thread_park(slot: &'static ParkSlot) {
 /// a thread is woken.
 #[inline]
 pub(crate) fn accept(w: Waiter) -> Option<&'static G> {
-    let Some(p) = w.as_ptr() else { gopark_sys::throw!("a waiter that this scheduler did not make") };
+    let Some(p) = w.as_ptr() else { return crate::tasks::accept(w) };
     if p.addr().get() % 64 == 0 {
         // SAFETY: pointers without a tag come from `G::waiter`.
         let gp = unsafe { G::from_ptr(p.as_ptr().cast()) };

@@ -5,7 +5,7 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
-use gopark_poll::{ParkSlot, ReadyList, Timers, WaitReason, Waiter};
+use gopark_poll::{ParkSlot, ReadyList, Task, Timers, WaitReason, Waiter};
 use gopark_sys::netpoll::Backend;
 use gopark_sys::stack::StackPool;
 
@@ -324,6 +324,10 @@ impl gopark_poll::Runtime for SchedRuntime {
         crate::wakep::injectglist(getm().and_then(|mp| mp.p.get()), &mut goroutines);
     }
 
+    fn start_task(&self, task: Task) {
+        crate::tasks::start(task);
+    }
+
     fn local_timers(&self) -> &'static Timers {
         // A goroutine does not change its P between this and its use of the heap: nothing in between parks.
         match getm().and_then(|mp| mp.p.get()) {
@@ -343,5 +347,9 @@ impl gopark_poll::Runtime for SchedRuntime {
 
     fn charge(&self) {
         crate::sleep::charge();
+    }
+
+    fn charge_task(&self) -> bool {
+        crate::sleep::charge_task()
     }
 }

@@ -73,6 +73,16 @@ pub(crate) fn charge() {
     }
 }
 
+/// [`charge`] for a future, inside of which nobody may yield: true if its executor should.
+#[inline]
+pub(crate) fn charge_task() -> bool {
+    let Some(mp) = getm() else { return false };
+    let left = mp.budget.get();
+    // Renewed here and not by the yield alone: an executor may be one that never yields to us.
+    mp.budget.set(if left > 1 { left - 1 } else { crate::proc::BUDGET });
+    left <= 1
+}
+
 #[cold]
 #[inline(never)]
 fn spent(mp: &'static M) {

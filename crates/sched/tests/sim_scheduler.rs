@@ -382,7 +382,9 @@ fn one((name, scenario): Scenario, seed: u64) {
     sim::until_quiet();
     let (done, parts) = (work.0.0.load(SeqCst), work.0.1.load(SeqCst));
     if done != parts {
-        sim::fail(&format!("{name}: {done} of {parts} are done, and nobody will ever wake: a wake-up was lost"));
+        sim::fail(&format!(
+            "{name}: {done} of {parts} are done, and nobody will ever wake: a wake-up was lost"
+        ));
     }
     let c = debug_counts();
     let busy = c.ps.iter().filter(|p| p.1 > 0 || p.2).count();
@@ -399,7 +401,8 @@ fn report() {
 #[test]
 #[allow(unsafe_code)]
 fn no_wake_up_is_lost() {
-    let (count, first) = (from_env("GOPARK_SIM_SCHEDULES").unwrap_or(2000), from_env("GOPARK_SIM_SEED").unwrap_or(1));
+    let (count, first) =
+        (from_env("GOPARK_SIM_SCHEDULES").unwrap_or(2000), from_env("GOPARK_SIM_SEED").unwrap_or(1));
     let only = std::env::var("GOPARK_SIM_ONLY").unwrap_or_default();
     sim::run(&["gopark-sysmon"], report, move || {
         sim::begin(first);

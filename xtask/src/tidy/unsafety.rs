@@ -21,7 +21,7 @@ const LISTED: &[(&str, usize)] = &[
     ("crates/sched/src/g.rs", 27),
     ("crates/sched/src/join.rs", 8),
     ("crates/sched/src/m.rs", 4),
-    ("crates/sched/src/newproc.rs", 6),
+    ("crates/sched/src/newproc.rs", 9),
     ("crates/sched/src/overflow.rs", 1),
     ("crates/sched/src/p.rs", 13),
     ("crates/sched/src/park.rs", 8),

@@ -171,6 +171,25 @@ impl TcpConn {
         }
     }
 
+    /// Before each poll of a future. A time limit for each call makes no sense there, and the time of the last call
+    /// must not count.
+    #[inline]
+    pub(super) fn begin_poll_read(&self) -> io::Result<()> {
+        if self.read_timeout.deadline().is_none() {
+            return Ok(());
+        }
+        self.fd.pfd.set_read_deadline(None).map_err(|e| self.fd.wrap("read", "read", e))
+    }
+
+    /// As [`TcpConn::begin_poll_read`].
+    #[inline]
+    pub(super) fn begin_poll_write(&self) -> io::Result<()> {
+        if self.write_timeout.deadline().is_none() {
+            return Ok(());
+        }
+        self.fd.pfd.set_write_deadline(None).map_err(|e| self.fd.wrap("write", "write", e))
+    }
+
     /// Before each write.
     #[inline]
     pub(super) fn begin_write(&self) -> io::Result<()> {

@@ -41,8 +41,8 @@ impl Fd {
     /// [`Fd::read`] for a future. Honours the deadline, and a close, as that does.
     ///
     /// When it is pending, `cx`'s waker will be woken; of several wakers that of the last call counts, and one that
-    /// is replaced is woken too. Never parks and never yields; instead, now and then, it is pending and wakes its caller
-    /// at once, so that others may run. Allocates nothing but, for the first descriptor near it, a table.
+    /// is replaced is woken too. Never parks and never yields; instead, now and then, it is pending and wakes its
+    /// caller at once, so that others may run. Allocates nothing but, for the first descriptor near it, a table.
     ///
     /// # Errors
     ///
@@ -159,8 +159,8 @@ impl Fd {
     #[inline(never)]
     fn poll_lock_held(&self, mode: Mode, poller: &mut Poller<'_, '_>) -> Poll<Result<Lock<'_>, Error>> {
         let Some(p) = self.pd else { return Poll::Ready(Err(Errno::EAGAIN.into())) };
-        // We have no reference: if the descriptor is closed meanwhile the side slot may be the next one's. He is woken for
-        // nothing then, as is everybody whose waker is replaced.
+        // We have no reference: if the descriptor is closed meanwhile the side slot may be the next one's. He is
+        // woken for nothing then, as is everybody whose waker is replaced.
         let side = task::ensure_side(p.pd.index());
         side.set_waker(mode, poller.cx.waker(), poller.ticket.as_deref_mut());
         match self.mu.rwlock_or_tell(mode) {

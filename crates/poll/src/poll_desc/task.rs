@@ -27,7 +27,8 @@ impl PollDesc {
         loop {
             match slot.register(task::waiter(self.index, mode), || self.info.load().check(mode).is_ok()) {
                 Registered::Waiting => return Ok(Poll::Pending),
-                // The waker may stay: if the caller comes back it is there already, and if not, it is woken for nothing.
+                // The waker may stay: if the caller comes back it is there already, and if not, it is woken for
+                // nothing.
                 Registered::Ready => return Ok(Poll::Ready(())),
                 Registered::Refused => {
                     if let Err(refusal) = self.info.load().check(mode) {

@@ -7,7 +7,7 @@ use std::os::fd::BorrowedFd;
 use std::sync::Mutex as StdMutex;
 use std::time::Duration;
 
-use gopark_poll::{Netpoll, ParkSlot, PollerState, Runtime, Timers, WaitReason, Waiter};
+use gopark_poll::{Netpoll, ParkSlot, PollerState, Runtime, Task, Timers, WaitReason, Waiter, take_task};
 use gopark_sys::Result;
 use gopark_sys::netpoll::{Backend, Event, Events, Readiness, Registrar, Selector, Token};
 use loom::sync::{Condvar, Mutex};
@@ -50,8 +50,19 @@ impl Runtime for ModelRuntime {
     }
 
     fn goready(&self, w: Waiter) {
+        if w.as_task().is_some() {
+            return take_task(w).map_or((), |task| self.start_task(task));
+        }
         let thread = WORLD.threads.lock().unwrap()[w.as_index().unwrap()].clone();
         thread.unpark();
+    }
+
+    /// On the thread that found it: the models' callers hold no lock.
+    fn start_task(&self, task: Task) {
+        match task {
+            Task::Wake(waker) => waker.wake(),
+            Task::Call(call) => (call.run)(),
+        }
     }
 
     fn local_timers(&self) -> &'static Timers {
