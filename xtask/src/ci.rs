@@ -1,6 +1,6 @@
 //! Every check, in order, with timings. What passes here passes in CI: CI runs this and nothing else.
 
-use crate::{cmd, loom, tidy, tools};
+use crate::{cmd, loom, sim, tidy, tools};
 use anyhow::{Context, Result, bail};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -26,6 +26,7 @@ const STEPS: &[Step] = &[
         run: release,
     },
     Step { name: "loom", about: "cargo xtask loom, with at most 2 preemptions", run: models },
+    Step { name: "sim", about: "cargo xtask sim, with 30,000 schedules", run: schedules },
     Step { name: "doc", about: "cargo doc --no-deps --workspace with -D warnings", run: doc },
 ];
 
@@ -184,6 +185,11 @@ fn release() -> Result<()> {
 /// alone goes as far as each model asks.
 fn models() -> Result<()> {
     loom::run_bounded(&[], Some(2))
+}
+
+/// Enough to find what is broken thoroughly; `cargo xtask sim` alone looks longer.
+fn schedules() -> Result<()> {
+    sim::run_schedules(sim::SCHEDULES_IN_CI, 1, None, None)
 }
 
 fn doc() -> Result<()> {

@@ -16,6 +16,7 @@ mod bench {
 mod ci;
 mod cmd;
 mod loom;
+mod sim;
 mod tidy;
 mod tools;
 
@@ -28,6 +29,8 @@ usage: cargo xtask COMMAND [ARGUMENTS]
   ci --list         the steps and the command behind each
   tidy              the rules that a program can check (layers, unsafe, sizes, comments, words)
   loom [FILTER]     the loom models of the lock-free parts (FILTER: part of a test's name)
+  sim [ARGS...]     the whole scheduler in a simulated machine: 100,000 schedules (--schedules N, --seed N,
+                    --only SCENARIO, --procs N)
   bench [ARGS...]   the benchmarks; `cargo xtask bench help` says more
   help              this text
 ";
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
         "ci" => ci::run(&args),
         "tidy" => tidy::run(&args),
         "loom" => loom::run(&args),
+        "sim" => sim::run(&args),
         "bench" => bench::run(&args),
         "help" | "--help" | "-h" => {
             print!("{HELP}");

@@ -1,6 +1,7 @@
-//! The whole scheduler in a simulated machine (`gopark_sys::sim`): real queues, wake-ups, locks, poller, timers, context
-//! switches; threads that a seed interleaves. Each schedule runs one scenario on a runtime that lives on, and then all must
-//! be quiet, everything done, every P idle and counted. Somebody who still waits was forgotten: a lost wake-up.
+//! The whole scheduler in a simulated machine (`gopark_sys::sim`): real queues, wake-ups, locks, poller, timers,
+//! context switches; threads that a seed interleaves. Each schedule runs one scenario on a runtime that lives on, and
+//! then all must be quiet, everything done, every P idle and counted. Somebody who still waits was forgotten: a lost
+//! wake-up.
 //!
 //! `cargo xtask sim` runs 100,000 schedules, a third each with 1, 2 and 3 Ps. `GOPARK_SIM_SCHEDULES` says how many a
 //! process runs, `GOPARK_SIM_SEED` where it begins, `GOPARK_SIM_ONLY` which scenario (a part of its name). A failure
@@ -10,8 +11,8 @@
 //! What this cannot see: effects of weak memory (loom's part, `tests/loom_*.rs`), and accesses that do not go through
 //! `gopark_sys::loom::atomic`.
 //!
-//! It was tried on broken schedulers (one change each in `wake.rs`, `proc.rs`, `m.rs`, `park_slot.rs`, ...); the table of
-//! what found which is in `README.md` beside this file.
+//! It was tried on broken schedulers (one change each in `wake.rs`, `proc.rs`, `m.rs`, `park_slot.rs`, ...); the table
+//! of what found which is in `README.md` beside this file.
 #![cfg(sim)]
 #![allow(missing_docs)]
 

@@ -2,21 +2,21 @@
 //!
 //! Built with `--cfg sim` only, for `tests/sim_*.rs` of the scheduler. The runtime above is the real one, whole: its
 //! queues, locks, poller, timers, context switches. What is replaced is below it, here: a thread is a coroutine, each
-//! access to an atomic of [`crate::loom::atomic`] is a point at which another thread may go on, locks and notes block in
-//! the simulation, the clock is a number, the network an event queue that a test fills. So a run is decided by its seed
-//! alone, it is repeated exactly by the same seed, and a wake-up that is lost shows at once: nothing can run, and
+//! access to an atomic of [`crate::loom::atomic`] is a point at which another thread may go on, locks and notes block
+//! in the simulation, the clock is a number, the network an event queue that a test fills. So a run is decided by its
+//! seed alone, it is repeated exactly by the same seed, and a wake-up that is lost shows at once: nothing can run, and
 //! somebody still waits.
 //!
-//! Two ways to choose the next thread, as in shuttle: at random, and PCT (Burckhardt et al., "A Randomized Scheduler with
-//! Probabilistic Guarantees of Finding Bugs", 2010): threads have priorities, the highest always runs, and at a few random
-//! points the one that runs becomes the lowest.
+//! Two ways to choose the next thread, as in shuttle: at random, and PCT (Burckhardt et al., "A Randomized Scheduler
+//! with Probabilistic Guarantees of Finding Bugs", 2010): threads have priorities, the highest always runs, and at a
+//! few random points the one that runs becomes the lowest.
 //!
-//! Shuttle itself was not taken: it makes a new world for each execution, and a runtime that starts once per process and
-//! keeps its threads for ever would have to be taken apart for it and put together again from parts. Here the runtime
-//! stays, idle, from one schedule to the next; that is one more thing that is tested.
+//! Shuttle itself was not taken: it makes a new world for each execution, and a runtime that starts once per process
+//! and keeps its threads for ever would have to be taken apart for it and put together again from parts. Here the
+//! runtime stays, idle, from one schedule to the next; that is one more thing that is tested.
 //!
-//! Like shuttle it tries interleavings only: every access is sequentially consistent. What weaker orderings may do is for
-//! the loom models.
+//! Like shuttle it tries interleavings only: every access is sequentially consistent. What weaker orderings may do is
+//! for the loom models.
 //!
 //! # Safety
 //! There is one thread: the one that called [`run`]. All state is in `WORLD`, and no reference into it outlives a
@@ -41,6 +41,9 @@ use crate::netpoll::{Backend, Event, Events, Readiness, Registrar, Selector, Tok
 const STACK: usize = 512 * 1024;
 /// A schedule with more steps than that goes round in circles.
 const STEPS_MAX: u64 = 2_000_000;
+/// So many steps in a row, and PCT gives way: a thread may poll for what another one is about to do, and no real kernel
+/// would keep that one away for ever.
+const PATIENCE: u64 = 3000;
 /// What an access takes on the simulated clock, ns.
 const STEP_NS: i64 = 10;
 
@@ -88,6 +91,8 @@ struct World {
     lowest: i64,
     now: i64,
     steps: u64,
+    /// The step at which the running thread went on.
+    since: u64,
     stacks: Vec<NonNull<u8>>,
     /// Threads that wait for `release` before they begin.
     held: Vec<(String, Box<dyn FnOnce()>)>,
@@ -171,8 +176,8 @@ impl World {
     }
 }
 
-/// Runs `main` as the first thread of a simulated machine, until it returns. The threads named in `held` begin only when
-/// [`release`] is called. Once per process.
+/// Runs `main` as the first thread of a simulated machine, until it returns. The threads named in `held` begin only
+/// when [`release`] is called. Once per process.
 pub fn run(held: &[&'static str], report: fn(), main: impl FnOnce() + 'static) {
     let new = World {
         tasks: Vec::new(),
@@ -183,6 +188,7 @@ pub fn run(held: &[&'static str], report: fn(), main: impl FnOnce() + 'static) {
         lowest: 0,
         now: 1_000_000_000,
         steps: 0,
+        since: 0,
         stacks: Vec::new(),
         held: Vec::new(),
         held_names: held.to_vec(),
@@ -198,7 +204,7 @@ pub fn run(held: &[&'static str], report: fn(), main: impl FnOnce() + 'static) {
     while world().tasks[0].state != State::Done {
         let Some(next) = next() else { fail("nobody can run, and nobody will ever wake") };
         let w = world();
-        w.current = next;
+        (w.current, w.since) = (next, w.steps);
         w.switches += 1;
         let task = &mut w.tasks[next];
         let Some(mut coroutine) = task.coroutine.take() else { fail("a thread runs twice") };
@@ -293,7 +299,8 @@ pub fn release(name: &str) {
 /// Begins a schedule: what happens from here on follows from `seed`. Odd ones are by PCT.
 pub fn begin(seed: u64) {
     let w = world();
-    (w.seed, w.random, w.steps) = (seed, seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1, 0);
+    (w.seed, w.random) = (seed, seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+    (w.steps, w.since) = (0, 0);
     (0..8).for_each(|_| _ = w.below(2));
     w.schedules += 1;
     w.lowest = 0;
@@ -345,7 +352,7 @@ pub fn point() {
     let go = match w.strategy {
         Strategy::Random(n) => w.below(n) == 0,
         Strategy::Pct => {
-            if w.changes.contains(&w.steps) {
+            if w.changes.contains(&w.steps) || w.steps - w.since > PATIENCE {
                 w.lower();
             }
             let own = w.tasks[w.current].priority;
@@ -429,6 +436,7 @@ pub fn totals() -> (u64, u64) {
 /// Says what is wrong, in which schedule, and who is where; ends the process.
 pub fn fail(what: &str) -> ! {
     describe(what);
+    eprintln!("{}", std::backtrace::Backtrace::capture());
     let report = world().report.take();
     RUNNING.store(false, Ordering::Relaxed);
     if let Some(report) = report {
@@ -506,6 +514,7 @@ unsafe impl lock_api::RawMutex for RawLock {
 
     fn lock(&self) -> GuardSend {
         point();
+        // Acquire, Release: as a lock's, though there is one thread. Pairs with `unlock`.
         // A report is made by the machine itself, to which nobody gives a lock back any more.
         while self.0.swap(true, Ordering::Acquire) && running() {
             block(std::ptr::from_ref(self).addr(), None);
@@ -515,11 +524,12 @@ unsafe impl lock_api::RawMutex for RawLock {
 
     fn try_lock(&self) -> Option<GuardSend> {
         point();
+        // Acquire pairs with `unlock`.
         (!self.0.swap(true, Ordering::Acquire)).then(GuardSend::new)
     }
 
     unsafe fn unlock(&self, _guard: GuardSend) {
-        self.0.store(false, Ordering::Release);
+        self.0.store(false, Ordering::Release); // pairs with `lock`
         if running() {
             wake(std::ptr::from_ref(self).addr());
         }

@@ -93,6 +93,7 @@ pub fn available_procs() -> usize {
 }
 
 #[cfg(target_os = "linux")]
+#[cfg_attr(sim, allow(dead_code, unreachable_pub))]
 mod imp {
     use std::fs::File;
     use std::os::unix::fs::FileExt;
