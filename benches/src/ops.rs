@@ -47,19 +47,6 @@ impl Countdown {
     }
 }
 
-/// Starts `count` goroutines that do `f`, and waits for all.
-pub fn wait_for(count: usize, f: impl Fn() + Copy + Send + 'static) {
-    let countdown = Countdown::new();
-    let done = countdown.start(count);
-    for _ in 0..count {
-        go(move || {
-            f();
-            done();
-        });
-    }
-    countdown.zero.wait();
-}
-
 /// Starts goroutines a hundred at a time and waits for each hundred.
 pub fn create(hundreds: usize) -> Duration {
     const GROUP: usize = 100;

@@ -2,7 +2,8 @@
 //!
 //! All run on a goroutine. Those that return a number return nanoseconds for each of what they repeat.
 
-use gopark_sched::{chan, go, sleep, yield_now};
+use gopark_sched::sync::{Mutex, WaitGroup};
+use gopark_sched::{chan, go, select, sleep, yield_now};
 use std::sync::Arc;
 use std::sync::atomic::{
     AtomicU64, AtomicUsize,
@@ -54,11 +55,77 @@ pub fn buffered() -> f64 {
     took
 }
 
+/// Receives from whichever of two channels has something, and fills the other one.
+pub fn select_of_two() -> f64 {
+    const COUNT: usize = 200_000;
+    let (to_a, a) = chan::bounded(1);
+    let (to_b, b) = chan::bounded(1);
+    to_a.send(0).expect("there is room");
+    let start = Instant::now();
+    for _ in 0..COUNT {
+        select! {
+            recv(a) -> i => to_b.send(i.expect("its sender lives")).expect("there is room"),
+            recv(b) -> i => to_a.send(i.expect("its sender lives")).expect("there is room"),
+        }
+    }
+    each(start, COUNT)
+}
+
+/// Locks and unlocks a mutex that nobody else wants.
+pub fn mutex() -> f64 {
+    const COUNT: usize = 1_000_000;
+    let lock = Mutex::new(0);
+    let start = Instant::now();
+    for _ in 0..COUNT {
+        *lock.lock() += 1;
+    }
+    let took = each(start, COUNT);
+    assert_eq!(lock.into_inner(), COUNT);
+    took
+}
+
+/// Has four goroutines lock and unlock the same mutex.
+pub fn contended() -> f64 {
+    const GOROUTINES: usize = 4;
+    const COUNT: usize = 50_000;
+    let lock = Arc::new(Mutex::new(0));
+    let group = WaitGroup::new();
+    group.add(GOROUTINES as isize);
+    let start = Instant::now();
+    for _ in 0..GOROUTINES {
+        let (lock, group) = (Arc::clone(&lock), group.clone());
+        go(move || {
+            for _ in 0..COUNT {
+                *lock.lock() += 1;
+            }
+            group.done();
+        });
+    }
+    group.wait();
+    let took = each(start, GOROUTINES * COUNT);
+    assert_eq!(*lock.lock(), GOROUTINES * COUNT, "the lock does not exclude");
+    took
+}
+
+/// Starts `count` goroutines that do `f`, and waits for all.
+fn wait_for(count: usize, f: impl Fn() + Copy + Send + 'static) {
+    let group = WaitGroup::new();
+    group.add(count as isize);
+    for _ in 0..count {
+        let group = group.clone();
+        go(move || {
+            f();
+            group.done();
+        });
+    }
+    group.wait();
+}
+
 /// Has 100,000 goroutines sleep for a millisecond each, all started at once.
 pub fn sleepers() -> Duration {
     const COUNT: usize = 100_000;
     let start = Instant::now();
-    crate::ops::wait_for(COUNT, || sleep(Duration::from_millis(1)));
+    wait_for(COUNT, || sleep(Duration::from_millis(1)));
     start.elapsed()
 }
 
@@ -68,7 +135,7 @@ pub fn fanout() -> f64 {
     const GROUP: usize = 100;
     let start = Instant::now();
     for _ in 0..ROUNDS {
-        crate::ops::wait_for(GROUP, || {});
+        wait_for(GROUP, || {});
     }
     each(start, ROUNDS * GROUP)
 }

@@ -31,6 +31,9 @@ fn main() -> io::Result<()> {
     match op.as_str() {
         "pingpong" => rt.run(|| report(shapes::ping_pong)),
         "chan" => rt.run(|| report(shapes::buffered)),
+        "select" => rt.run(|| report(shapes::select_of_two)),
+        "mutex" => rt.run(|| report(shapes::mutex)),
+        "contended" => rt.run(|| report(shapes::contended)),
         "fanout" => rt.run(|| report(shapes::fanout)),
         "sleepers" => rt.run(sleepers),
         "skynet" => rt.run(skynet),

@@ -62,7 +62,7 @@ mod sync;
 #[path = "sync_loom.rs"]
 mod sync;
 mod task;
-#[cfg(not(loom))]
+#[cfg(not(any(loom, sim)))]
 mod thread_runtime;
 mod time;
 
@@ -87,6 +87,6 @@ pub use runtime::{AlreadyInstalled, Runtime, WaitReason, install, is_installed};
 #[cfg(not(loom))]
 pub use sleep::{Sleep, sleeping};
 pub use task::{Call, Task, take_task, tasks_waiting};
-#[cfg(not(loom))]
+#[cfg(not(any(loom, sim)))]
 pub use thread_runtime::ThreadRuntime;
 pub use time::{Fire, Timer, TimerKind, Timers, WakePoller, sleep_on, when_in};
