@@ -32,6 +32,7 @@ pub(crate) struct Config {
     pub(crate) panic_abort: bool,
     pub(crate) stack_size: usize,
     pub(crate) netpoll: &'static str,
+    pub(crate) schedtrace_ns: i64,
 }
 
 /// Settings for a runtime. See [`Runtime::builder`].
@@ -40,6 +41,7 @@ pub struct Builder {
     max_threads: usize,
     stack_size: usize,
     panic_abort: bool,
+    dump_on_sigquit: bool,
     netpoll: Option<Backend>,
 }
 
@@ -50,6 +52,7 @@ impl fmt::Debug for Builder {
             .field("max_threads", &self.max_threads)
             .field("stack_size", &self.stack_size)
             .field("panic_abort", &self.panic_abort)
+            .field("dump_on_sigquit", &self.dump_on_sigquit)
             .field("netpoll", &self.netpoll.as_ref().map(|b| b.name))
             .finish()
     }
@@ -62,6 +65,7 @@ impl Default for Builder {
             max_threads: DEFAULT_MAX_THREADS,
             stack_size: DEFAULT_STACK_SIZE,
             panic_abort: false,
+            dump_on_sigquit: false,
             netpoll: None,
         }
     }
@@ -98,6 +102,15 @@ impl Builder {
         self
     }
 
+    /// True: SIGQUIT (Ctrl-\) writes what all goroutines do (see [`dump_goroutines`](crate::dump_goroutines)) and the
+    /// scheduler's [`metrics`](crate::metrics()) to standard error and ends the process with status 2, as Go's does;
+    /// unless [`signal::notify`](crate::signal::notify) wants the signal for itself. A second SIGQUIT ends it at once.
+    /// Default: SIGQUIT does what it did before.
+    pub fn dump_on_sigquit(mut self, yes: bool) -> Builder {
+        self.dump_on_sigquit = yes;
+        self
+    }
+
     /// The poller to use instead of the built-in one: any implementation of `gopark_sys::netpoll`'s traits.
     pub fn netpoll(mut self, backend: Backend) -> Builder {
         self.netpoll = Some(backend);
@@ -106,8 +119,11 @@ impl Builder {
 
     /// Starts the runtime.
     ///
+    /// The environment variable `GOPARK_SCHEDTRACE=ms` has it write a line about the scheduler to standard error every
+    /// so many milliseconds, as Go's `schedtrace` does.
+    ///
     /// # Errors
-    /// If a setting is out of range, the poller or the first stack cannot be had, or a runtime is running already.
+    /// If a setting (or one of the environment variables) is out of range, the poller or the first stack cannot be had, or a runtime is running already.
     ///
     /// # Safety
     /// The contract of [`Runtime::start`].
@@ -140,6 +156,7 @@ impl Builder {
             panic_abort: self.panic_abort,
             stack_size: self.stack_size,
             netpoll: backend.name,
+            schedtrace_ns: crate::schedtrace::interval_from_env()?,
         };
         let stacks = StackPool::new(self.stack_size).map_err(io::Error::other)?;
         let already = || io::Error::other("the gopark runtime is started already: once per process");
@@ -149,6 +166,9 @@ impl Builder {
         gopark_poll::install(&SchedRuntime, backend).map_err(|_| already())?;
         crate::overflow::install();
         crate::coarse::set(nanotime());
+        if self.dump_on_sigquit {
+            crate::signal::dump_on_sigquit()?;
+        }
         gopark_sys::thread::spawn("gopark-sysmon".into(), crate::sysmon::sysmon)?;
         SCHED.set_started();
         Ok(Runtime(()))

@@ -13,6 +13,7 @@
 
 use gopark_sys::loom::atomic::Ordering;
 use std::ptr;
+use std::time::Duration;
 
 use gopark_poll::{PollerState, ReadyList, last_poll, netpoll_quick, poller};
 use gopark_sys::thread::RunState;
@@ -22,6 +23,7 @@ use crate::gqueue::GQueue;
 use crate::m::M;
 use crate::p::{P, PStatus};
 use crate::sched::{SCHED, Synced};
+use crate::schedtrace::Schedtrace;
 
 /// The shortest sleep between two looks, in µs. Go: sysmon's 20.
 const DELAY_MIN_US: u32 = 20;
@@ -65,26 +67,30 @@ impl Watch {
 /// The thread's life.
 pub(crate) fn sysmon() {
     let _never = crate::m::NoUnwind;
+    let mut trace = Schedtrace::new(SCHED.config().map_or(0, |c| c.schedtrace_ns));
     let mut watches: Vec<Watch> = Vec::new();
     let (mut ready, mut room) = (ReadyList::new(), Room::new());
     let (mut idle, mut delay) = (0, DELAY_MIN_US);
     let mut all_idle_since = 0;
     loop {
-        gopark_sys::time::usleep(delay);
+        gopark_sys::time::usleep(trace.limit(delay));
         let mut now = crate::rt::nanotime();
         if all_idle() {
             if all_idle_since == 0 {
                 all_idle_since = now;
             }
-            if now - all_idle_since > DEEP_SLEEP_AFTER_NS && deep_sleep() {
-                (idle, delay, all_idle_since) = (0, DELAY_MIN_US, 0);
-                watches.clear();
+            if now - all_idle_since > DEEP_SLEEP_AFTER_NS {
+                if deep_sleep(trace.deep_limit()) {
+                    (idle, delay, all_idle_since) = (0, DELAY_MIN_US, 0);
+                    watches.clear();
+                }
                 now = crate::rt::nanotime();
             }
         } else {
             all_idle_since = 0;
         }
         crate::coarse::set(now);
+        trace.tick(now);
         poll_if_stale(now, &mut ready, &mut room.list);
         wake_for_overdue_timer(now);
         wake_for_global_queue();
@@ -121,14 +127,25 @@ fn all_idle_locked(s: &Synced) -> bool {
     s.pidle.len() == s.active && s.runq.is_empty()
 }
 
-/// Sleeps until a P is taken from the full idle list; false if that happened already.
-fn deep_sleep() -> bool {
+/// Sleeps until a P is taken from the full idle list, for at most `limit`; false if that happened already, or if the
+/// time was up.
+fn deep_sleep(limit: Option<Duration>) -> bool {
     let mut s = SCHED.lock();
     if !all_idle_locked(&s) {
         return false;
     }
     s.sysmonwait = true;
     drop(s);
+    if let Some(limit) = limit
+        && !SCHED.sysmonnote.sleep_for(limit)
+    {
+        let mut s = SCHED.lock();
+        if s.sysmonwait {
+            s.sysmonwait = false;
+            SCHED.sysmonnote.clear(); // nobody is about to wake us: that is decided under the lock
+            return false;
+        }
+    }
     SCHED.sysmonnote.sleep();
     SCHED.sysmonnote.clear();
     true

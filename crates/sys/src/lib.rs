@@ -59,6 +59,7 @@ pub mod note;
 pub mod overflow;
 pub mod ptr;
 pub mod rw;
+pub mod signal;
 #[cfg(sim)]
 pub mod sim;
 pub mod sock;
