@@ -205,7 +205,7 @@ impl Claim {
         let slot = gp.last_slot()?;
         // It may have been readied, and even be parked somewhere else by now: then it is not this slot's waiter. If it
         // is back on this slot it is parked all the same. The slot itself is there for ever.
-        slot.exchange_waiter(gp.waiter(), claimed(gp)).then_some(Claim { gp, slot })
+        slot.exchange_waiter(gp.waiter(), claimed(gp)).then(|| Claim { gp, slot })
     }
 
     /// Its backtrace.
