@@ -87,91 +87,88 @@ fn a_parked_goroutine_shows_where_it_is_and_why() {
     });
 }
 
-/// Each way of waiting has its reason.
+/// The goroutines of a test that are parked, each for its reason.
+#[derive(Default)]
+struct Waiters(Vec<u64>);
+
+impl Waiters {
+    #[track_caller]
+    fn add(&mut self, reason: WaitReason, f: impl FnOnce() + Send + 'static) {
+        let id = started(f);
+        parked(id, reason);
+        self.0.push(id);
+    }
+
+    /// All have come to their end.
+    #[track_caller]
+    fn end(self) {
+        until("all have ended", || {
+            let dump = DumpOptions::new().max_backtraces(0).dump();
+            self.0.iter().all(|&id| find(&dump, id).is_none())
+        });
+    }
+}
+
 #[test]
-fn the_reason_for_each_way_of_waiting() {
+fn waits_for_channels_goroutines_and_time_have_their_reasons() {
     let _alone = alone();
     bounded_on_thread("reasons", || {
+        let mut waiters = Waiters::default();
         let (tx, rx) = chan::bounded::<()>(0);
         let (full_tx, full_rx) = chan::bounded::<()>(0);
-        let mutex = Arc::new(Mutex::new(()));
-        let rw = Arc::new(RwLock::new(()));
-        let wg = WaitGroup::new();
-        wg.add(1);
-        let cond = Arc::new((Mutex::new(false), Condvar::new()));
-
-        let held = mutex.lock();
-        let read = rw.read();
-        let receives = {
-            let rx = rx.clone();
-            started(move || {
-                let _ = rx.recv();
-            })
-        };
-        let sends = started(move || {
+        let (receives, selects, joins) = (rx.clone(), rx.clone(), rx);
+        waiters.add(WaitReason::ChanReceive, move || {
+            let _ = receives.recv();
+        });
+        waiters.add(WaitReason::ChanSend, move || {
             let _ = full_tx.send(());
         });
-        let selects = {
-            let rx = rx.clone();
-            started(move || {
-                let other = chan::never::<()>();
-                gopark_sched::select! {
-                    recv(rx) -> _ => {}
-                    recv(other) -> _ => {}
-                }
-            })
-        };
-        let locks = {
-            let mutex = Arc::clone(&mutex);
-            started(move || drop(mutex.lock()))
-        };
-        let writes = {
-            let rw = Arc::clone(&rw);
-            started(move || drop(rw.write()))
-        };
-        parked(writes, WaitReason::SyncRwMutexLock); // so that the next reader has somebody before it
-        let reads = {
-            let rw = Arc::clone(&rw);
-            started(move || drop(rw.read()))
-        };
-        let waits = {
-            let wg = wg.clone();
-            started(move || wg.wait())
-        };
-        let conds = {
-            let cond = Arc::clone(&cond);
-            started(move || {
-                let mut done = cond.0.lock();
-                while !*done {
-                    cond.1.wait(&mut done);
-                }
-            })
-        };
-        let (stop_tx, stop_rx) = chan::bounded::<()>(0);
-        let joins = started(move || {
-            let _ = spawn(move || stop_rx.recv()).join();
+        waiters.add(WaitReason::Select, move || {
+            let other = chan::never::<()>();
+            gopark_sched::select! {
+                recv(selects) -> _ => {}
+                recv(other) -> _ => {}
+            }
         });
-        let sleeps = started(|| sleep(Duration::from_millis(400)));
+        waiters.add(WaitReason::Join, move || {
+            let _ = spawn(move || joins.recv()).join();
+        });
+        waiters.add(WaitReason::Sleep, || sleep(Duration::from_millis(300)));
+        drop((tx, full_rx));
+        waiters.end();
+    });
+}
 
-        parked(receives, WaitReason::ChanReceive);
-        parked(sends, WaitReason::ChanSend);
-        parked(selects, WaitReason::Select);
-        parked(locks, WaitReason::SyncMutexLock);
-        parked(reads, WaitReason::SyncRwMutexRLock);
-        parked(waits, WaitReason::SyncWaitGroupWait);
-        parked(conds, WaitReason::SyncCondWait);
-        parked(joins, WaitReason::Join);
-        parked(sleeps, WaitReason::Sleep);
-
-        drop((held, read, tx, full_rx, stop_tx));
+#[test]
+fn waits_for_locks_have_their_reasons() {
+    let _alone = alone();
+    bounded_on_thread("reasons", || {
+        let mut waiters = Waiters::default();
+        let (mutex, rw) = (Arc::new(Mutex::new(())), Arc::new(RwLock::new(())));
+        let (held, read) = (mutex.lock(), rw.read());
+        let theirs = Arc::clone(&mutex);
+        waiters.add(WaitReason::SyncMutexLock, move || drop(theirs.lock()));
+        let theirs = Arc::clone(&rw);
+        waiters.add(WaitReason::SyncRwMutexLock, move || drop(theirs.write()));
+        let theirs = Arc::clone(&rw); // behind the one that wants to write
+        waiters.add(WaitReason::SyncRwMutexRLock, move || drop(theirs.read()));
+        let wg = WaitGroup::new();
+        wg.add(1);
+        let theirs = wg.clone();
+        waiters.add(WaitReason::SyncWaitGroupWait, move || theirs.wait());
+        let cond = Arc::new((Mutex::new(false), Condvar::new()));
+        let theirs = Arc::clone(&cond);
+        waiters.add(WaitReason::SyncCondWait, move || {
+            let mut done = theirs.0.lock();
+            while !*done {
+                theirs.1.wait(&mut done);
+            }
+        });
+        drop((held, read));
         wg.done();
         *cond.0.lock() = true;
         cond.1.notify_all();
-        let ids = [receives, sends, selects, locks, writes, reads, waits, conds, joins, sleeps];
-        until("all have ended", || {
-            let dump = dump_goroutines();
-            ids.iter().all(|&id| find(&dump, id).is_none())
-        });
+        waiters.end();
     });
 }
 
@@ -257,7 +254,7 @@ fn ages_are_right_to_some_milliseconds() {
     bounded_on_thread("ages", || {
         until_settled();
         for pause in [0, 300] {
-            std::thread::sleep(Duration::from_millis(pause)); // the spell of quiet that the test is about
+            std::thread::sleep(Duration::from_millis(pause)); // not for ordering: the spell of quiet that this is about
             let start = Instant::now();
             let (tx, rx) = chan::bounded::<()>(0);
             let id = started(move || {
@@ -268,7 +265,7 @@ fn ages_are_right_to_some_milliseconds() {
             // The clock is behind by what sysmon sleeps, and that by what the machine does beside.
             let slack = Duration::from_millis(100);
             assert!(young <= start.elapsed() + slack, "{young:?} after {:?}", start.elapsed());
-            std::thread::sleep(Duration::from_millis(120)); // the age that is measured
+            std::thread::sleep(Duration::from_millis(120)); // not for ordering: the age that is measured
             let old = age(parked(id, WaitReason::ChanReceive));
             assert!(old >= Duration::from_millis(120) && old <= start.elapsed() + slack, "{old:?}");
             drop(tx);

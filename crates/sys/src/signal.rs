@@ -1,8 +1,8 @@
 //! Signals as something that one thread can wait for.
 //!
-//! The handler notes which signal came and writes a byte to a pipe; a thread that sleeps in a read of the pipe takes all
-//! that were noted. What comes twice before it is taken is taken once, as the kernel itself has it with a signal that
-//! is pending. While no signal comes, nobody wakes.
+//! The handler notes which signal came and writes a byte to a pipe; a thread that sleeps in a read of the pipe takes
+//! all that were noted. What comes twice before it is taken is taken once, as the kernel itself has it with a signal
+//! that is pending. While no signal comes, nobody wakes.
 //!
 //! Our own and not signal-hook's, because that one never gives a signal back: after its last listener has gone its
 //! handler stays and swallows the signal, and a program that no longer wants Ctrl-C for itself could not be stopped by
@@ -162,7 +162,8 @@ pub fn ignore(signal: i32) -> io::Result<()> {
     Ok(())
 }
 
-/// Puts back what was there before the first [`catch`] or [`ignore`], unless somebody else has put something there since.
+/// Puts back what was there before the first [`catch`] or [`ignore`], unless somebody else has put something there
+/// since.
 ///
 /// # Errors
 /// EINVAL for a signal that cannot have been caught.
