@@ -13,7 +13,8 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use gopark_poll::{Fd, FdKind};
-use gopark_sched::{blocking, go, scope, sleep, yield_now};
+use gopark_sched::chan::{Select, bounded as channel, never, unbounded};
+use gopark_sched::{blocking, go, scope, select, sleep, yield_now};
 use util::*;
 
 static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
@@ -100,6 +101,55 @@ fn a_warm_scheduler_allocates_nothing() {
         });
     });
     allocates_nothing("blocking", || (0..20).for_each(|_| blocking(|| ())));
+}
+
+/// Channels, once made: handing over, buffering, waiting, waiting with a timeout, selecting; a list of blocks too, as
+/// long as it stays short.
+#[test]
+fn channels_allocate_nothing() {
+    let _alone = alone();
+    runtime();
+    for (name, cap) in [("rendezvous", Some(0)), ("bounded", Some(3)), ("unbounded", None)] {
+        let pair = || cap.map_or_else(unbounded::<usize>, channel::<usize>);
+        let ((tx, requests), (answer, rx)) = (pair(), pair());
+        go(move || {
+            while let Ok(i) = requests.recv_timeout(LONG) {
+                select! {
+                    send(answer, i) -> res => res.unwrap(),
+                    after(LONG) => panic!("nobody receives"),
+                }
+            }
+        });
+        let counts = bounded(name, move || {
+            let nobody = never::<usize>();
+            let mut set = Select::new();
+            set.recv(&rx);
+            set.recv(&nobody);
+            let mut counts = Vec::with_capacity(30);
+            for _ in 0..30 {
+                let before = ALLOCATIONS.load(Relaxed);
+                for i in 0..40 {
+                    match i % 4 {
+                        0 => tx.send(i).unwrap(),
+                        1 => tx.send_timeout(i, LONG).unwrap(),
+                        2 => select! { send(tx, i) -> res => res.unwrap(), recv(nobody) -> _ => {} },
+                        _ => select! { send(tx, i) -> res => res.unwrap(), after(LONG) => {} },
+                    }
+                    let got = match i % 5 {
+                        0 => rx.recv().ok(),
+                        1 => rx.recv_timeout(LONG).ok(),
+                        2 => select! { recv(nobody) -> _ => None, recv(rx) -> msg => msg.ok() },
+                        3 => select! { recv(rx) -> msg => msg.ok(), after(LONG) => None },
+                        _ => set.select().recv(&rx).ok(),
+                    };
+                    assert_eq!(got, Some(i));
+                }
+                counts.push(ALLOCATIONS.load(Relaxed) - before);
+            }
+            counts
+        });
+        assert!(counts[10..].contains(&0), "{name}: allocations of each forty: {counts:?}");
+    }
 }
 
 /// Two goroutines that wait for each other through the poller.
