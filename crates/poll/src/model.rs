@@ -1,6 +1,8 @@
 //! What the loom models need of the inside: a poll descriptor without a descriptor. Built under `--cfg loom` only.
 #![allow(missing_docs)]
 
+use std::task::{Poll, Waker};
+
 use gopark_sys::netpoll::Readiness;
 
 use crate::poll_desc::{PdRef, PollDesc};
@@ -45,6 +47,35 @@ impl ModelDesc {
 
     pub fn wait(self, mode: Mode) -> Result<bool, Error> {
         self.pd.wait(mode).map_err(error)
+    }
+
+    /// A future's wait. It has the direction's lock, which is the caller's business.
+    pub fn poll_wait(self, mode: Mode, waker: &Waker, ticket: Option<&mut u32>) -> Result<Poll<()>, Error> {
+        self.pd.poll_wait(mode, waker, ticket).map_err(error)
+    }
+
+    /// The future with that ticket is dropped.
+    pub fn cancel_task(self, mode: Mode, ticket: u32) {
+        if let Some(side) = self.pd.side() {
+            side.cancel(mode, ticket);
+        }
+    }
+
+    /// Leaves a waker for when a lock is given back.
+    pub fn leave_waker(self, mode: Mode, waker: &Waker) {
+        crate::task::ensure_side(self.pd.index()).set_waker(mode, waker, None);
+    }
+
+    /// A lock was given back.
+    pub fn tell_tasks(self) {
+        if let Some(side) = self.pd.side() {
+            side.wake();
+        }
+    }
+
+    pub fn call_when_readable(self, run: impl FnOnce() + Send + 'static) {
+        let start = std::panic::Location::caller();
+        self.pd.call_when_readable(crate::Call { run: Box::new(run), start });
     }
 
     pub fn set_deadline(self, mode: Mode, when: i64) -> bool {

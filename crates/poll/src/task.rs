@@ -22,9 +22,11 @@
 //!
 //! # One for each direction
 //!
-//! As everywhere (tokio, `AtomicWaker`) the waker that came last counts. One that is replaced by another is woken, so
-//! that none waits for ever: if it still wants something it comes back. Two tasks that both read one connection wake
-//! each other in turn until one is done; that is a program's mistake, and shows as load rather than as a hang.
+//! Of the wakers that come through the `poll_` functions the last one counts, as everywhere (tokio, `AtomicWaker`): they
+//! cannot tell a second task from the same one with a new waker. To wake what is replaced would save the second task,
+//! which is a mistake in the program, and set the first, which is none, spinning: each poll would wake it. Futures that
+//! know themselves apart ([`Ticket`]) are woken when somebody else takes their place; two that live at the same time
+//! wake each other in turn.
 
 use std::panic::Location;
 use std::task::Waker;
@@ -120,7 +122,7 @@ impl Side {
         Side { inner: Mutex::new(Inner::default()) }
     }
 
-    /// Puts `waker` in, and wakes the one it replaces if that is another. A future passes its ticket.
+    /// Puts `waker` in, and wakes the one it replaces if that is somebody else's. A future passes its ticket.
     pub(crate) fn set_waker(&self, mode: Mode, waker: &Waker, ticket: Option<&mut Ticket>) {
         let mut new = None;
         let replaced = loop {
@@ -148,11 +150,13 @@ impl Side {
                 }
                 break None;
             }
-            entry.holder = holder;
-            break std::mem::replace(&mut entry.waker, new.take());
+            let other = std::mem::replace(&mut entry.holder, holder) != holder;
+            break std::mem::replace(&mut entry.waker, new.take()).map(|replaced| (replaced, other));
         };
-        if let Some(replaced) = replaced {
-            runtime().start_task(Task::Wake(replaced));
+        match replaced {
+            Some((replaced, true)) => runtime().start_task(Task::Wake(replaced)),
+            Some((replaced, false)) => drop(replaced),
+            None => {}
         }
     }
 

@@ -184,8 +184,11 @@ impl Fd {
         let empty = nothing == Nothing::IsEmpty;
         // A future is polled for many reasons. Where nothing has come since a call found nothing there is no call.
         let mut wait = empty && self.pd.is_some_and(|p| self.hint.may_wait(p.pd));
-        if !wait {
-            self.prepare(mode)?;
+        if let Some(p) = self.pd
+            && !wait
+        {
+            p.pd.poll_check(mode, poller.cx.waker()).map_err(|r| self.refused(r))?;
+            p.pd.take_ready(mode);
         }
         loop {
             if !wait {

@@ -17,7 +17,7 @@ impl PollDesc {
         waker: &Waker,
         mut ticket: Option<&mut Ticket>,
     ) -> Result<Poll<()>, Refusal> {
-        self.info.load().check(mode)?;
+        self.poll_check(mode, waker)?;
         let slot = self.slot(mode);
         if slot.take_ready() {
             return Ok(Poll::Ready(()));
@@ -27,19 +27,29 @@ impl PollDesc {
         loop {
             match slot.register(task::waiter(self.index, mode), || self.info.load().check(mode).is_ok()) {
                 Registered::Waiting => return Ok(Poll::Pending),
-                // The waker may stay: if the caller comes back it is there already, and if not, it is woken for
-                // nothing.
-                Registered::Ready => return Ok(Poll::Ready(())),
+                Registered::Ready => {
+                    side.forget(mode, waker);
+                    return Ok(Poll::Ready(()));
+                }
                 Registered::Refused => {
-                    if let Err(refusal) = self.info.load().check(mode) {
-                        side.forget(mode, waker);
-                        return Err(refusal);
-                    }
+                    self.poll_check(mode, waker)?;
                     // A deadline that was moved after it had called us. The waker may be gone with it.
                     side.set_waker(mode, waker, ticket.as_deref_mut());
                 }
             }
         }
+    }
+
+    /// May the operation go on? If not, a waker that an earlier poll has left is of no use any more.
+    #[inline]
+    pub(crate) fn poll_check(&self, mode: Mode, waker: &Waker) -> Result<(), Refusal> {
+        let checked = self.info.load().check(mode);
+        if checked.is_err()
+            && let Some(side) = self.side()
+        {
+            side.forget(mode, waker);
+        }
+        checked
     }
 
     /// Leaves a callback that waits to read. The caller has the read lock, and leaves it to the callback.
