@@ -257,8 +257,8 @@ impl FdMutex {
             if old & CLOSED != 0 || old & side(mode).lock == 0 {
                 continue;
             }
-            // Also if the bit is there: only a read-modify-write knows that no unlock has taken it yet. AcqRel: release
-            // for the unlock that takes it, acquire to keep what earlier changes released.
+            // Also if the bit is there: then this does not lean on how the caller puts in place whom to tell. AcqRel:
+            // release for the unlock that takes the bit, acquire to keep what earlier changes released.
             if self.state.compare_exchange_weak(old, old | TASK, AcqRel, Relaxed).is_ok() {
                 return Err(TryLockError::Held);
             }

@@ -22,11 +22,11 @@
 //!
 //! # One for each direction
 //!
-//! Of the wakers that come through the `poll_` functions the last one counts, as everywhere (tokio, `AtomicWaker`): they
-//! cannot tell a second task from the same one with a new waker. To wake what is replaced would save the second task,
-//! which is a mistake in the program, and set the first, which is none, spinning: each poll would wake it. Futures that
-//! know themselves apart ([`Ticket`]) are woken when somebody else takes their place; two that live at the same time
-//! wake each other in turn.
+//! Of the wakers that come through the `poll_` functions the last one counts, as everywhere (tokio, `AtomicWaker`):
+//! they cannot tell a second task from the same one with a new waker. To wake what is replaced would save the second
+//! task, which is a mistake in the program, and set the first, which is none, spinning: each poll would wake it.
+//! Futures that know themselves apart ([`Ticket`]) are woken when somebody else takes their place; two that live at
+//! the same time wake each other in turn.
 
 use std::panic::Location;
 use std::task::Waker;
