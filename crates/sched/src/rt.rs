@@ -123,7 +123,8 @@ impl Builder {
     /// so many milliseconds, as Go's `schedtrace` does.
     ///
     /// # Errors
-    /// If a setting (or one of the environment variables) is out of range, the poller or the first stack cannot be had, or a runtime is running already.
+    /// If a setting (or one of the environment variables) is out of range, the poller or the first stack cannot be had,
+    /// or a runtime is running already.
     ///
     /// # Safety
     /// The contract of [`Runtime::start`].

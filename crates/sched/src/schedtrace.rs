@@ -2,7 +2,8 @@
 //! `GODEBUG=schedtrace=1000`.
 //!
 //! ```text
-//! SCHED 2004ms: gomaxprocs=2 idleprocs=1 threads=5 spinningthreads=0 needspinning=0 idlethreads=2 runqueue=0 [ 0 0 ] schedticks=[ 41 7 ]
+//! SCHED 2004ms: gomaxprocs=2 idleprocs=1 threads=5 spinningthreads=0 needspinning=0 idlethreads=2 runqueue=0
+//!     [ 0 0 ] schedticks=[ 41 7 ]         (all in one line)
 //! ```
 //!
 //! By sysmon, which then does not sleep longer than that. The numbers in brackets are those of each P that is in use:

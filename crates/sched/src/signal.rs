@@ -57,7 +57,8 @@ impl Wanted {
 
     /// Gives a signal back that nobody wants.
     fn let_go(&self, signal: Signal) {
-        if !self.anybody(signal) && !(self.dump_on_sigquit && signal == Signal::SIGQUIT) {
+        let dumps = self.dump_on_sigquit && signal == Signal::SIGQUIT;
+        if !dumps && !self.anybody(signal) {
             // It was caught, so the kernel knows it.
             let _ = sys::restore(signal.as_raw());
         }
@@ -145,6 +146,9 @@ impl Signals {
     ///
     /// # Errors
     /// When none came in time.
+    ///
+    /// # Panics
+    /// Before the runtime is started, if it has to wait.
     pub fn recv_timeout(&self, timeout: Duration) -> Result<Signal, RecvTimeoutError> {
         self.receiver().recv_timeout(timeout)
     }
