@@ -2,10 +2,10 @@
 
 mod util;
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
-use util::{DIAL, ECHO, HELLO, PATIENCE, PROXY, Server, have, round_trip, run};
+use util::{CHAT, DIAL, ECHO, HELLO, PATIENCE, PROXY, Server, have, round_trip, run};
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
@@ -161,6 +161,77 @@ fn proxy_closes_when_nobody_is_behind_it() {
     assert_eq!(proxy.connect().read(&mut [0; 8]).expect("the proxy goes on"), 0);
 }
 
+/// A client of the chat server who has said its name, and has been told that it is in.
+fn join_chat(server: &Server, name: &str, in_the_room: usize) -> BufReader<TcpStream> {
+    let mut client = BufReader::new(server.connect());
+    expect_line(&mut client, "your name?");
+    say(&mut client, name);
+    expect_line(&mut client, &format!("* {name} is here ({in_the_room} in the room)"));
+    client
+}
+
+fn say(client: &mut BufReader<TcpStream>, line: &str) {
+    client.get_mut().write_all(format!("{line}\n").as_bytes()).expect("the server takes it");
+}
+
+#[track_caller]
+fn expect_line(client: &mut BufReader<TcpStream>, expected: &str) {
+    let mut line = String::new();
+    client.read_line(&mut line).expect("a line in time");
+    assert_eq!(line.trim_end_matches('\n'), expected);
+}
+
+#[test]
+fn chat_passes_each_line_on_to_all_in_the_same_order() {
+    let server = Server::start(CHAT, &["--quiet"]);
+    let mut ann = join_chat(&server, "ann", 1);
+    let mut bob = join_chat(&server, "bob", 2);
+    expect_line(&mut ann, "* bob is here (2 in the room)");
+    for i in 0..20 {
+        say(&mut ann, &format!("line {i}"));
+        say(&mut bob, &format!("answer {i}"));
+        let (mut first, mut second) = (String::new(), String::new());
+        ann.read_line(&mut first).expect("a line in time");
+        ann.read_line(&mut second).expect("a line in time");
+        expect_line(&mut bob, first.trim_end());
+        expect_line(&mut bob, second.trim_end());
+        let mut lines = [first.trim_end(), second.trim_end()];
+        lines.sort_unstable();
+        assert_eq!(lines, [format!("ann: line {i}"), format!("bob: answer {i}")]);
+    }
+    drop(bob);
+    expect_line(&mut ann, "* bob has left");
+}
+
+#[test]
+fn chat_does_not_wait_for_who_does_not_read() {
+    let server = Server::start(CHAT, &["--quiet"]);
+    let mut ann = join_chat(&server, "ann", 1);
+    let _deaf = join_chat(&server, "deaf", 2);
+    expect_line(&mut ann, "* deaf is here (2 in the room)");
+    let long = "x".repeat(1000);
+    let (start, mut line) = (Instant::now(), String::new());
+    // The buffers of its connection fill, then its outbox, and it is thrown out; the others hear everything.
+    while !line.starts_with("* deaf was too slow") {
+        assert!(start.elapsed() < PATIENCE, "the one that does not read is never thrown out");
+        say(&mut ann, &long);
+        line.clear();
+        ann.read_line(&mut line).expect("a line in time");
+    }
+}
+
+#[test]
+fn a_signal_ends_a_chat_with_a_word() {
+    let mut server = Server::start(CHAT, &["--quiet"]);
+    let mut ann = join_chat(&server, "ann", 1);
+    let silent = server.connect();
+    server.signal("TERM");
+    expect_line(&mut ann, "* the server stops");
+    assert_eq!(ann.read(&mut [0; 8]).expect("closed, not reset"), 0);
+    assert_eq!(server.wait().code(), Some(0));
+    drop(silent);
+}
+
 #[test]
 fn dial_talks_to_echo() {
     let server = Server::start(ECHO, &["--quiet"]);
@@ -172,7 +243,7 @@ fn dial_talks_to_echo() {
 
 #[test]
 fn help_is_printed_and_succeeds() {
-    for program in [ECHO, HELLO, PROXY, DIAL] {
+    for program in [ECHO, HELLO, PROXY, DIAL, CHAT] {
         let out = run(program, &["--help"], b"");
         assert_eq!(out.status.code(), Some(0), "{program}");
         assert!(text(&out.stdout).starts_with("usage: "), "{program}");
@@ -202,6 +273,8 @@ fn bad_input_is_one_line_on_standard_error_and_status_1() {
         (HELLO, &["--port", "1"], "--port"),
         (PROXY, &[], "--to is missing"),
         (PROXY, &["--to", "127.0.0.1:1", "--addr", &taken], "address already in use"),
+        (CHAT, &["--addr", &taken], "address already in use"),
+        (CHAT, &["--name", "me"], "--name"),
         (DIAL, &[], "address is missing"),
         (DIAL, &["127.0.0.1:1", "more"], "more"),
         (DIAL, &["127.0.0.1:1"], "connection refused"),

@@ -12,6 +12,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) const ECHO: &str = env!("CARGO_BIN_EXE_echo");
 pub(crate) const HELLO: &str = env!("CARGO_BIN_EXE_hello");
 pub(crate) const PROXY: &str = env!("CARGO_BIN_EXE_proxy");
+pub(crate) const CHAT: &str = env!("CARGO_BIN_EXE_chat");
 pub(crate) const DIAL: &str = env!("CARGO_BIN_EXE_dial");
 
 /// A running server; killed when dropped.
