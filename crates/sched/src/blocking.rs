@@ -56,6 +56,14 @@ fn exit_blocking() {
     if mp.p.get().is_some() || must_stay(gp) {
         return;
     }
+    take_p_back(mp, gp);
+}
+
+/// Gets a P again for the calling goroutine, which has none and need not stay on its thread.
+pub(crate) fn take_p_back(mp: &'static M, gp: &'static G) {
+    if must_stay(gp) {
+        return; // it unwinds
+    }
     let pp = pidleget(&mut SCHED.lock());
     match pp {
         Some(pp) => acquirep(mp, pp),

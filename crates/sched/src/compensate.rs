@@ -36,7 +36,8 @@ pub(crate) fn compensate(pp: &'static P, mp: *const M, tick: u32, blocked: bool)
         return false;
     }
     s.stuck += 1;
-    s.active -= 1;
+    let left = s.active - 1;
+    SCHED.set_active(&mut s, left);
     let fresh = if s.active < SCHED.procs() as usize { publish(&mut s) } else { None };
     drop(s);
     if let Some(pp) = fresh {
@@ -86,11 +87,12 @@ impl Room {
     }
 }
 
-/// A spare P becomes active.
-fn publish(s: &mut Synced) -> Option<&'static P> {
-    let pp = SCHED.spare_p(s)?;
+/// A spare P becomes active. The caller puts it on the idle list, or gives it to an M.
+pub(crate) fn publish(s: &mut Synced) -> Option<&'static P> {
+    let pp = SCHED.take_spare(s)?;
     pp.set_status(PStatus::Idle);
-    s.active += 1;
+    let active = s.active + 1;
+    SCHED.set_active(s, active);
     Some(pp)
 }
 
@@ -101,7 +103,10 @@ pub(crate) fn settle(mp: &'static M, pp: &'static P) {
     let mut s = SCHED.lock();
     let mut surplus = None;
     if s.active < SCHED.procs() as usize {
-        s.active += 1;
+        let active = s.active + 1;
+        SCHED.set_active(&mut s, active);
+        // While it was not counted all Ps may have been idle.
+        crate::m::end_deep_sleep(&mut s);
     } else {
         surplus = pidleget(&mut s);
         if surplus.is_none() {
@@ -135,7 +140,8 @@ pub(crate) fn retire_stuck(pp: &'static P) {
     s.stuck -= 1;
     if s.active < SCHED.procs() as usize {
         // Its replacement could not be had at the time: the P itself goes on.
-        s.active += 1;
+        let active = s.active + 1;
+        SCHED.set_active(&mut s, active);
         pp.set_status(PStatus::Idle);
         crate::m::pidleput(&mut s, pp);
         drop(s);
@@ -153,7 +159,7 @@ pub(crate) fn retire_stuck(pp: &'static P) {
 /// Moves everything out of `pp`, which nobody holds and no list has, and puts it with the spare ones.
 ///
 /// Without the scheduler lock: moving timers may wake somebody, which takes it.
-fn retire(pp: &'static P) {
+pub(crate) fn retire(pp: &'static P) {
     let mut list = GQueue::new();
     pp.drain(&mut list);
     let mut s = SCHED.lock();
@@ -161,6 +167,5 @@ fn retire(pp: &'static P) {
     pp.gfpurge(&mut s.gfree);
     drop(s);
     pp.timers.move_all_to(&SCHED.timers);
-    pp.set_status(PStatus::Spare);
-    SCHED.lock().pspare.push(pp);
+    SCHED.put_spare(&mut SCHED.lock(), pp);
 }

@@ -76,3 +76,9 @@ pub fn debug_counts() -> DebugCounts {
         netpoll: SCHED.config().map_or("none", |c| c.netpoll),
     }
 }
+
+/// While `yes`, no thread can be started to run goroutines, as at the limit of the system. For tests.
+#[doc(hidden)]
+pub fn debug_refuse_threads(yes: bool) {
+    SCHED.refuse_threads.store(yes, std::sync::atomic::Ordering::Relaxed);
+}

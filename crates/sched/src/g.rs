@@ -393,6 +393,26 @@ impl G {
         self.in_task.replace(yes)
     }
 
+    /// One reason more to stay on the thread. By the goroutine.
+    pub(crate) fn wire(&self) {
+        let n = self.wired.load(Ordering::Relaxed).checked_add(1);
+        let n = n.expect("lock_os_thread: locked 65,535 times without an unlock");
+        self.wired.store(n, Ordering::Relaxed);
+    }
+
+    /// One reason less; true if it was the last. By the goroutine.
+    pub(crate) fn unwire(&self) -> bool {
+        let n = self.wired.load(Ordering::Relaxed);
+        self.wired.store(n.saturating_sub(1), Ordering::Relaxed);
+        n == 1
+    }
+
+    /// No reason any more. By the owner.
+    pub(crate) fn set_unwired(&self) {
+        self.wired.store(0, Ordering::Relaxed);
+    }
+
+    #[inline]
     pub(crate) fn is_wired(&self) -> bool {
         self.wired.load(Ordering::Relaxed) > 0
     }

@@ -39,11 +39,13 @@ mod join;
 mod m;
 pub mod metrics;
 mod newproc;
+mod os_thread;
 mod overflow;
 mod p;
 mod p_status;
 mod park;
 mod proc;
+mod resize;
 mod rt;
 mod runq;
 mod sched;
@@ -64,14 +66,16 @@ mod wakep;
 pub use block_on::block_on;
 pub use blocking::blocking;
 #[doc(hidden)]
-pub use debug::{DebugCounts, debug_counts};
+pub use debug::{DebugCounts, debug_counts, debug_refuse_threads};
 pub use dump::{GoroutineDump, dump_goroutines};
 pub use gopark_poll::WaitReason;
 pub use join::{JoinHandle, spawn, try_spawn};
 pub use metrics::{Metrics, metrics};
 pub use newproc::SpawnError;
+pub use os_thread::{OsThreadGuard, lock_os_thread, unlock_os_thread};
 #[doc(hidden)] // For the benchmarks: the wake-up that join and the timers use, on a slot of one's own.
 pub use park::unpark;
+pub use resize::{max_procs, set_max_procs};
 pub use rt::{
     Builder, DEFAULT_MAX_THREADS, DEFAULT_STACK_SIZE, Runtime, StillRunning, goroutine_id, num_goroutines,
 };

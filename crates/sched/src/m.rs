@@ -3,16 +3,17 @@
 //! # Safety
 //! The plain cells of an `M` belong to its thread, except `nextp` and `spinning` while the M is idle or not yet
 //! started: then they belong to whoever took it from the idle list, until the note is woken (or the thread started),
-//! which is the release/acquire pair of the hand-over. Ms are never freed.
+//! which is the release/acquire pair of the hand-over. Ms are never freed; one whose thread has ended belongs to the
+//! list of those, until it gets another.
 #![allow(unsafe_code)]
 
 use gopark_sys::loom::atomic::{AtomicU32, Ordering};
 use std::cell::{Cell, UnsafeCell};
-use std::sync::OnceLock;
 
 use gopark_poll::ReadyList;
 use gopark_sys::note::Note;
 use gopark_sys::thread::ThreadClock;
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::g::G;
 use crate::gqueue::GQueue;
@@ -34,12 +35,13 @@ pub(crate) struct M {
     pub(crate) p: Cell<Option<&'static P>>,    // the thread
     pub(crate) nextp: Cell<Option<&'static P>>, // see the module documentation
     pub(crate) spinning: Cell<bool>,           // see the module documentation
+    pub(crate) quit: Cell<bool>,               // the thread: it has to end
     pub(crate) budget: Cell<u32>,              // the thread: operations left before a yield
     rand: Cell<u32>,                           // the thread
     polls: Cell<u64>,                          // the thread: how often it polled the network
     batch: UnsafeCell<Batch>,                  // the thread, on g0
     pub(crate) note: Note,                     // wakes the idle M
-    clock: OnceLock<ThreadClock>,              // set once by the thread; sysmon reads
+    clock: Mutex<Option<ThreadClock>>,         // set by each thread it is; sysmon reads
 }
 
 // SAFETY: see the module documentation.
@@ -89,12 +91,13 @@ impl M {
             p: Cell::new(None),
             nextp: Cell::new(None),
             spinning: Cell::new(false),
+            quit: Cell::new(false),
             budget: Cell::new(0),
             polls: Cell::new(0),
             rand: Cell::new(id.wrapping_mul(0x9e37_79b9) | 1),
             batch: UnsafeCell::new(Batch { ready: ReadyList::new(), list: GQueue::with_capacity(256) }),
             note: Note::new(),
-            clock: OnceLock::new(),
+            clock: Mutex::new(None),
         }
     }
 
@@ -102,8 +105,8 @@ impl M {
         std::ptr::from_ref(self).cast_mut().cast()
     }
 
-    pub(crate) fn clock(&self) -> Option<&ThreadClock> {
-        self.clock.get()
+    pub(crate) fn clock(&self) -> MutexGuard<'_, Option<ThreadClock>> {
+        self.clock.lock()
     }
 
     /// A cheap random number (xorshift32).
@@ -172,18 +175,21 @@ pub(crate) fn startm(pp: &'static P, spinning: bool) {
     let mut s = SCHED.lock();
     if let Some(mp) = s.midle.pop() {
         s.mwakes += 1;
+        s.midle_low = s.midle_low.min(s.midle.len());
         drop(s);
         return wake_m(mp, pp, spinning);
     }
-    // The id is taken under the lock, so that a count of the Ms never misses one that is about to start.
-    let id = s.mcount;
+    s.midle_low = 0;
+    // It is counted under the lock, so that a count of the Ms never misses one that is about to start.
+    let n = s.mcount;
     s.mcount += 1;
     let limit = SCHED.max_threads();
+    let old = s.mdead.pop();
     drop(s);
-    if id as usize >= limit {
+    if n as usize >= limit {
         gopark_sys::throw!("program exceeds {limit}-thread limit\nfatal error: thread exhaustion");
     }
-    newm(id, pp, spinning);
+    newm(n, old, pp, spinning);
 }
 
 /// Hands `pp` to an M that was taken from the idle list.
@@ -193,25 +199,52 @@ fn wake_m(mp: &'static M, pp: &'static P, spinning: bool) {
     mp.note.wakeup();
 }
 
+/// An M that is about to get a thread, and a P.
+pub(crate) struct NewM {
+    mp: &'static M,
+    /// Of its thread's name.
+    number: u32,
+    pp: &'static P,
+    spinning: bool,
+}
+
+/// Starts the thread of an M: `old`, whose own has ended, or a new one.
+///
 /// Go: runtime/proc.go newm.
 #[cold]
-fn newm(id: u32, pp: &'static P, spinning: bool) {
-    let mp = Box::new(M::new(id));
-    mp.nextp.set(Some(pp));
-    mp.spinning.set(spinning);
-    // Leaked by the thread: if that cannot be had the M is dropped with the closure.
-    let started = gopark_sys::thread::spawn(format!("gopark-m{id}"), move || mstart(Box::leak(mp)));
-    if let Err(err) = started {
-        thread_failed(pp, spinning);
-        SCHED.log_once_thread_failed(&err);
+fn newm(number: u32, old: Option<&'static M>, pp: &'static P, spinning: bool) {
+    let mp = old.unwrap_or_else(|| Box::leak(Box::new(M::new(number))));
+    if let Some(new) = crate::os_thread::template::take_over(NewM { mp, number, pp, spinning }) {
+        new.start();
+    }
+}
+
+impl NewM {
+    /// Starts the thread.
+    ///
+    /// Go: runtime/proc.go newm1.
+    pub(crate) fn start(self) {
+        let NewM { mp, number, pp, spinning } = self;
+        mp.nextp.set(Some(pp));
+        mp.spinning.set(spinning);
+        let started = SCHED
+            .may_start_thread()
+            .and_then(|()| gopark_sys::thread::spawn(format!("gopark-m{number}"), move || mstart(mp)));
+        if let Err(err) = started {
+            mp.nextp.set(None);
+            mp.spinning.set(false);
+            thread_failed(mp, pp, spinning);
+            SCHED.log_once_thread_failed(&err);
+        }
     }
 }
 
 /// No thread could be had for `pp`: the Ms there are must do without.
 #[cold]
-fn thread_failed(pp: &'static P, spinning: bool) {
+fn thread_failed(mp: &'static M, pp: &'static P, spinning: bool) {
     let mut s = SCHED.lock();
     s.mcount -= 1;
+    s.mdead.push(mp);
     if let Some(mp) = s.midle.pop() {
         drop(s);
         return wake_m(mp, pp, spinning);
@@ -238,24 +271,46 @@ impl Drop for NoUnwind {
     }
 }
 
-/// The first function of an M's thread.
+/// The first function of an M's thread. It ends when the M is one too many, or a goroutine that was locked to the
+/// thread has left it behind.
 ///
-/// Go: runtime/proc.go mstart.
+/// Go: runtime/proc.go mstart, mexit.
+#[doc(alias = "mexit")]
 fn mstart(mp: &'static M) {
-    let _never = NoUnwind;
+    let never = NoUnwind;
     gopark_sys::tls::set_current_m(mp.as_input());
-    let _ = mp.clock.set(ThreadClock::new());
+    *mp.clock.lock() = Some(ThreadClock::new());
     let Some(pp) = mp.nextp.take() else { gopark_sys::throw!("mstart: no P") };
     acquirep(mp, pp);
-    crate::proc::schedule(mp)
+    crate::proc::schedule(mp);
+    // What the thread still does, its thread-locals' destructors above all, it does as a plain thread.
+    gopark_sys::tls::set_current_m(std::ptr::null_mut());
+    std::mem::forget(never);
+    *mp.clock.lock() = None;
+    let mut s = SCHED.lock();
+    s.mcount -= 1;
+    s.mdead.push(mp); // from here on it is somebody else's
 }
 
-/// Puts the calling M, which holds no P, on the idle list and sleeps until somebody hands it a P.
+/// What an M that slept has to do.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+#[must_use]
+pub(crate) enum Stopped {
+    /// Go on: it holds a P.
+    WithP,
+    /// End its thread.
+    Retire,
+}
+
+/// Puts the calling M, which holds no P, on the idle list and sleeps until somebody hands it a P, or has no use for it.
 ///
 /// Go: runtime/proc.go stopm.
-pub(crate) fn stopm(mp: &'static M) {
+pub(crate) fn stopm(mp: &'static M) -> Stopped {
     if mp.p.get().is_some() || mp.spinning.get() {
         gopark_sys::throw!("stopm: holding a P or spinning");
+    }
+    if mp.quit.replace(false) {
+        return Stopped::Retire;
     }
     let mut s = SCHED.lock();
     // A P that we could not have may be idle again, because no thread could be started for it.
@@ -263,14 +318,50 @@ pub(crate) fn stopm(mp: &'static M) {
         && let Some(pp) = pidleget(&mut s)
     {
         drop(s);
-        return acquirep(mp, pp);
+        acquirep(mp, pp);
+        return Stopped::WithP;
     }
     s.midle.push(mp);
     drop(s);
     mp.note.sleep();
     mp.note.clear();
-    let Some(pp) = mp.nextp.take() else { gopark_sys::throw!("stopm: woken without a P") };
+    let Some(pp) = mp.nextp.take() else { return Stopped::Retire };
     acquirep(mp, pp);
+    Stopped::WithP
+}
+
+/// How many idle Ms are kept for ever: as many as there are Ps, to start them all at once, and some for goroutines that
+/// block.
+fn midle_kept() -> usize {
+    SCHED.procs() as usize + 4
+}
+
+/// Ends the threads of idle Ms that were not needed since the last call, all but the few that are always kept; of many
+/// only a half, since a program that blocked often enough to need them will again. `all`: nothing has happened at all,
+/// and the rest ends too.
+///
+/// Go keeps its threads for ever (golang/go#14592).
+///
+/// Called by sysmon. Returns whether there are more to come.
+pub(crate) fn retire_idle_ms(all: bool) -> bool {
+    let mut s = SCHED.lock();
+    let low = if all { s.midle.len() } else { s.midle_low };
+    let surplus = low.min(s.midle.len()).saturating_sub(midle_kept());
+    let n = if all { surplus } else { surplus.div_ceil(2) };
+    // The ones at the front have slept longest. Without a P in their hands they retire.
+    let gone: Vec<_> = s.midle.drain(..n).collect();
+    s.midle_low = s.midle.len();
+    let more = s.midle.len() > midle_kept();
+    drop(s);
+    for mp in gone {
+        mp.note.wakeup();
+    }
+    more
+}
+
+/// Whether more Ms are idle than are kept.
+pub(crate) fn idle_ms_to_retire() -> bool {
+    SCHED.lock().midle.len() > midle_kept()
 }
 
 /// Puts an unbound P on the idle list.
@@ -290,11 +381,16 @@ pub(crate) fn pidleput(s: &mut Synced, pp: &'static P) {
 pub(crate) fn pidleget(s: &mut Synced) -> Option<&'static P> {
     let pp = s.pidle.pop()?;
     SCHED.wake.p_left_idle();
-    // The first P to leave a fully idle process ends sysmon's deep sleep. Both sides hold the scheduler lock.
+    end_deep_sleep(s); // it may be the first to leave a fully idle process
+    Some(pp)
+}
+
+/// Wakes sysmon if it sleeps because all Ps are idle, which will not be so any more. Both sides hold the scheduler
+/// lock.
+pub(crate) fn end_deep_sleep(s: &mut Synced) {
     if s.sysmonwait {
         s.sysmonwait = false;
         crate::coarse::set(crate::rt::nanotime()); // sysmon has not kept it
         SCHED.sysmonnote.wakeup();
     }
-    Some(pp)
 }

@@ -25,7 +25,7 @@ use crate::counters;
 use crate::g::{G, GStatus, Request};
 use crate::gqueue::GQueue;
 use crate::habit::Turn;
-use crate::m::{Batch, M, acquirep, pidleget, pidleput, releasep, stopm};
+use crate::m::{Batch, M, Stopped, acquirep, pidleget, pidleput, releasep, stopm};
 use crate::p::{P, PStatus, YIELD_BATCH};
 use crate::park::accept_all;
 use crate::runq::CAPACITY;
@@ -46,10 +46,9 @@ const GLOBAL_BATCH: usize = 128;
 /// How many operations that did not park a goroutine may do in one go; then the next one yields.
 pub(crate) const BUDGET: u32 = 64;
 
-/// Runs goroutines for ever.
-pub(crate) fn schedule(mp: &'static M) -> ! {
-    loop {
-        let gp = find_runnable(mp);
+/// Runs goroutines until the M has to end: it is one too many, or its goroutine ended while locked to the thread.
+pub(crate) fn schedule(mp: &'static M) {
+    while let Some(gp) = find_runnable(mp) {
         if mp.spinning.get() {
             resetspinning(mp);
         }
@@ -79,6 +78,9 @@ fn execute(mp: &'static M, gp: &'static G) {
             Switch::Return => {
                 mp.curg.set(None);
                 gp.casgstatus(GStatus::Running, GStatus::Dead);
+                if gp.is_wired() {
+                    crate::os_thread::ended_locked(mp, gp);
+                }
                 return crate::newproc::gfput(mp, gp);
             }
             Switch::Yield(request) => request,
@@ -134,14 +136,16 @@ fn requeue(mp: &'static M, gp: &'static G) {
     wakep();
 }
 
-/// Finds a goroutine to run; blocks until there is one.
+/// Finds a goroutine to run; blocks until there is one. None: the M has to end.
 ///
 /// Go: runtime/proc.go findRunnable, in its order.
-fn find_runnable(mp: &'static M) -> &'static G {
+fn find_runnable(mp: &'static M) -> Option<&'static G> {
     loop {
         let Some(pp) = mp.p.get() else {
-            stopm(mp);
-            continue;
+            match stopm(mp) {
+                Stopped::WithP => continue,
+                Stopped::Retire => return None,
+            }
         };
         if !pp.is(PStatus::Running) {
             compensate::settle(mp, pp);
@@ -149,37 +153,34 @@ fn find_runnable(mp: &'static M) -> &'static G {
         }
         run_timers(mp, pp);
         if let Some(gp) = fairness(mp, pp) {
-            return gp;
+            return Some(gp);
         }
         if let Some(gp) = pp.runqget() {
             prefetch_next(pp);
-            return gp;
+            return Some(gp);
         }
         if SCHED.runqsize() > 0 {
             let gp = SCHED.globrunqget(&mut SCHED.lock(), pp, GLOBAL_BATCH);
             if gp.is_some() {
-                return gp.unwrap_or_else(|| unreachable!());
+                return gp;
             }
         }
         if let Some(gp) = poll_net_nonblocking(mp, pp) {
-            return gp;
+            return Some(gp);
         }
         match spin_and_steal(mp, pp) {
-            Stolen::Goroutine(gp) => return gp,
+            Stolen::Goroutine(gp) => return Some(gp),
             Stolen::NewWork => continue,
             Stolen::Nothing => {}
         }
         if let Some(gp) = drop_p_and_recheck(mp) {
-            return gp;
+            return Some(gp);
         }
         if mp.p.get().is_some() {
             continue;
         }
         if let Some(gp) = poll_net_blocking(mp) {
-            return gp;
-        }
-        if mp.p.get().is_none() {
-            stopm(mp);
+            return Some(gp);
         }
     }
 }
@@ -281,7 +282,7 @@ fn poll_net_nonblocking(mp: &'static M, pp: &'static P) -> Option<&'static G> {
 
 /// Searches the other Ps, if one more searcher is worth it.
 fn spin_and_steal(mp: &'static M, pp: &'static P) -> Stolen {
-    if SCHED.nallp() == 1 {
+    if SCHED.nlive() == 1 {
         return Stolen::Nothing;
     }
     if !mp.spinning.get() {
@@ -342,7 +343,7 @@ fn recheck(mp: &'static M) -> Option<&'static G> {
             return mp.p.get().and_then(|pp| SCHED.globrunqget(&mut s, pp, GLOBAL_BATCH));
         }
     }
-    if SCHED.wake.p_given_up() || SCHED.all_ps().any(P::has_stealable) {
+    if SCHED.wake.p_given_up() || SCHED.live_ps().any(P::has_stealable) {
         retake_p(mp, &mut SCHED.lock(), true);
     }
     None

@@ -277,12 +277,20 @@ impl Runtime {
         }
     }
 
-    /// How many goroutines may run at the same time.
+    /// How many goroutines may run at the same time. Also [`crate::max_procs`].
+    ///
+    /// Go: runtime.GOMAXPROCS(0)
+    pub fn max_procs(&self) -> usize {
+        crate::max_procs()
+    }
+
+    /// Changes how many goroutines may run at the same time, and returns how many it was before. See
+    /// [`crate::set_max_procs`].
     ///
     /// Go: runtime.GOMAXPROCS
     #[doc(alias = "GOMAXPROCS")]
-    pub fn max_procs(&self) -> usize {
-        SCHED.procs() as usize
+    pub fn set_max_procs(&self, n: usize) -> usize {
+        crate::set_max_procs(n)
     }
 }
 

@@ -41,8 +41,15 @@ pub(crate) struct Sched {
     /// Every P ever made, in order of id. Grows under the lock; entries never change once set.
     allp: [AtomicPtr<P>; MAX_PROCS + MAX_COMPENSATING],
     nallp: AtomicUsize,
+    /// One more than the highest id of a P that is not spare: what thieves and sysmon look through. Written under the
+    /// lock.
+    nlive: AtomicUsize,
+    /// The same as `Synced::active`, for a look without the lock.
+    nactive: AtomicUsize,
     /// GOMAXPROCS; written under the lock.
     procs: AtomicU32,
+    /// More Ps are active than may be: GOMAXPROCS was lowered while some were being handed over. For sysmon.
+    pub(crate) surplus: AtomicBool,
     /// Timers of callers without a P.
     pub(crate) timers: Timers,
     /// Next goroutine id to hand to a P, in batches.
@@ -55,6 +62,8 @@ pub(crate) struct Sched {
     pub(crate) alone: AtomicU32,
     /// True once goroutines may be started: set last.
     started: AtomicBool,
+    /// Starting threads fails; for tests.
+    pub(crate) refuse_threads: AtomicBool,
     /// True once the failure to start a thread was logged.
     thread_failure_logged: AtomicBool,
     config: OnceLock<Config>,
@@ -73,11 +82,15 @@ pub(crate) struct Synced {
     pub(crate) mwakes: u64,
     /// How many Ms there are (started, or about to be).
     pub(crate) mcount: u32,
+    /// Those whose thread has ended, for the next one.
+    pub(crate) mdead: Vec<&'static M>,
+    /// The fewest idle Ms since sysmon last looked: so many were not needed.
+    pub(crate) midle_low: usize,
     /// Idle Ps, the most recently used last.
     pub(crate) pidle: Vec<&'static P>,
     /// Ps that are not in use: see PStatus::Spare.
     pub(crate) pspare: Vec<&'static P>,
-    /// Running and idle Ps: GOMAXPROCS, except for the moment between a change and its settling.
+    /// Running and idle Ps: GOMAXPROCS, except for the moment between a change and its settling. See `set_active`.
     pub(crate) active: usize,
     /// Stuck Ps.
     pub(crate) stuck: usize,
@@ -96,6 +109,8 @@ impl Sched {
                 midle: Vec::new(),
                 mwakes: 0,
                 mcount: 0,
+                mdead: Vec::new(),
+                midle_low: 0,
                 pidle: Vec::new(),
                 pspare: Vec::new(),
                 active: 0,
@@ -107,13 +122,17 @@ impl Sched {
             wake: Wake::new(),
             allp: [const { AtomicPtr::new(std::ptr::null_mut()) }; MAX_PROCS + MAX_COMPENSATING],
             nallp: AtomicUsize::new(0),
+            nlive: AtomicUsize::new(0),
+            nactive: AtomicUsize::new(0),
             procs: AtomicU32::new(0),
+            surplus: AtomicBool::new(false),
             timers: Timers::new(),
             goidgen: AtomicU64::new(1),
             sysmonnote: Note::new(),
             stopping: AtomicBool::new(false),
             alone: AtomicU32::new(0),
             started: AtomicBool::new(false),
+            refuse_threads: AtomicBool::new(false),
             thread_failure_logged: AtomicBool::new(false),
             config: OnceLock::new(),
             stacks: OnceLock::new(),
@@ -134,11 +153,9 @@ impl Sched {
         let mut s = self.lock();
         self.procs.store(procs as u32, Ordering::Relaxed);
         for _ in 0..procs {
-            let Some(pp) = self.spare_p(&mut s) else { break };
-            pp.set_status(PStatus::Idle);
+            let Some(pp) = crate::compensate::publish(&mut s) else { break };
             crate::m::pidleput(&mut s, pp);
         }
-        s.active = procs;
         drop(s);
         self.config.set(config).is_ok()
     }
@@ -172,6 +189,22 @@ impl Sched {
         self.procs.load(Ordering::Relaxed)
     }
 
+    /// Sets GOMAXPROCS; returns what it was.
+    pub(crate) fn set_procs(&self, _s: &mut Synced, procs: u32) -> u32 {
+        self.procs.swap(procs, Ordering::Relaxed)
+    }
+
+    /// Sets how many Ps run or are idle.
+    pub(crate) fn set_active(&self, s: &mut Synced, active: usize) {
+        s.active = active;
+        self.nactive.store(active, Ordering::Relaxed);
+    }
+
+    /// Whether all Ps are idle and nothing is queued, as a hint.
+    pub(crate) fn seems_idle(&self) -> bool {
+        self.wake.npidle() as usize == self.nactive.load(Ordering::Relaxed) && self.runqsize() == 0
+    }
+
     /// How many Ps were ever made; they have the ids below it.
     #[inline]
     pub(crate) fn nallp(&self) -> usize {
@@ -190,11 +223,31 @@ impl Sched {
         (0..self.nallp()).map(|id| self.p(id))
     }
 
-    /// A P nobody uses, made if need be; none if the table is full.
-    pub(crate) fn spare_p(&self, s: &mut Synced) -> Option<&'static P> {
-        if let Some(pp) = s.pspare.pop() {
-            return Some(pp);
-        }
+    /// Every P that is not spare, and some that are. What is in a P can only be found if the P is among these.
+    pub(crate) fn live_ps(&self) -> impl Iterator<Item = &'static P> + '_ {
+        (0..self.nlive()).map(|id| self.p(id))
+    }
+
+    /// How many of the first Ps are to be looked through for all that is in any P.
+    #[inline]
+    pub(crate) fn nlive(&self) -> usize {
+        self.nlive.load(Ordering::Acquire) // pairs with take_spare's store: the entries below are set
+    }
+
+    /// A P nobody uses, made if need be; none if the table is full. The one with the lowest id: who looks through all
+    /// should find them close together again after a crowd.
+    pub(crate) fn take_spare(&self, s: &mut Synced) -> Option<&'static P> {
+        let lowest = s.pspare.iter().enumerate().min_by_key(|(_, pp)| pp.id).map(|(i, _)| i);
+        let pp = match lowest {
+            Some(i) => s.pspare.swap_remove(i),
+            None => self.new_p()?,
+        };
+        let live = self.nlive.load(Ordering::Relaxed).max(pp.id as usize + 1);
+        self.nlive.store(live, Ordering::Release); // pairs with `nlive`
+        Some(pp)
+    }
+
+    fn new_p(&self) -> Option<&'static P> {
         let id = self.nallp.load(Ordering::Relaxed);
         if id == self.allp.len() {
             return None;
@@ -203,6 +256,17 @@ impl Sched {
         self.allp[id].store(std::ptr::from_ref(pp).cast_mut(), Ordering::Release); // pairs with `p`
         self.nallp.store(id + 1, Ordering::Release); // pairs with `nallp`
         Some(pp)
+    }
+
+    /// Keeps a P that nobody uses any more, and in which nothing is left.
+    pub(crate) fn put_spare(&self, s: &mut Synced, pp: &'static P) {
+        pp.set_status(PStatus::Spare);
+        s.pspare.push(pp);
+        let mut live = self.nlive.load(Ordering::Relaxed);
+        while live > 1 && self.p(live - 1).is(PStatus::Spare) {
+            live -= 1;
+        }
+        self.nlive.store(live, Ordering::Release); // pairs with `nlive`
     }
 
     /// Length of the global queue, as a hint.
@@ -262,6 +326,14 @@ impl Sched {
     /// How many finished goroutines are kept.
     pub(crate) fn gfree_len(&self, s: &Synced) -> usize {
         s.gfree.len() + self.all_ps().map(P::ngfree).sum::<usize>()
+    }
+
+    /// The error that a test wants in place of a thread.
+    pub(crate) fn may_start_thread(&self) -> std::io::Result<()> {
+        if self.refuse_threads.load(Ordering::Relaxed) {
+            return Err(std::io::Error::other("refused by a test"));
+        }
+        Ok(())
     }
 
     /// Says once, on standard error, that a thread could not be started.

@@ -53,10 +53,18 @@ pub fn yield_now() {
 fn yield_m(mp: &'static M) {
     let Some(gp) = mp.curg.get() else { return };
     if must_stay(gp) {
-        return std::thread::yield_now();
+        return yield_wired(mp);
     }
     // SAFETY: gp is the calling goroutine.
     unsafe { gp.suspend(Request::Yield) };
+}
+
+/// A goroutine that must stay on its thread lets the others run by leaving them its P.
+#[cold]
+#[inline(never)]
+fn yield_wired(mp: &'static M) {
+    crate::blocking::give_p_away(mp);
+    std::thread::yield_now();
 }
 
 /// Counts one operation that succeeded without parking; the budget spent, the caller yields.
@@ -87,7 +95,5 @@ pub(crate) fn charge_task() -> bool {
 #[inline(never)]
 fn spent(mp: &'static M) {
     mp.budget.set(crate::proc::BUDGET);
-    if mp.curg.get().is_some_and(|gp| !must_stay(gp)) {
-        yield_m(mp);
-    }
+    yield_m(mp);
 }

@@ -65,7 +65,7 @@ pub(crate) fn steal_work(mp: &'static M, pp: &'static P) -> Stolen {
     let mut ran_timer = false;
     for round in 1..=STEAL_TRIES {
         let last = round == STEAL_TRIES;
-        for id in RandomOrder::new(SCHED.nallp() as u32, mp.rand()) {
+        for id in RandomOrder::new(SCHED.nlive() as u32, mp.rand()) {
             let victim = SCHED.p(id as usize);
             if last && run_timers_of(mp, pp, victim) {
                 ran_timer = true;
@@ -136,7 +136,7 @@ fn run_timers_of(mp: &'static M, pp: &'static P, victim: &'static P) -> bool {
 
 /// When the earliest timer of all is due; 0 if there is none.
 pub(crate) fn earliest_timer() -> i64 {
-    let own = SCHED.all_ps().map(|pp| pp.timers.wake_time());
+    let own = SCHED.live_ps().map(|pp| pp.timers.wake_time());
     own.chain([SCHED.timers.wake_time()]).filter(|&when| when != 0).min().unwrap_or(0)
 }
 

@@ -20,7 +20,7 @@ use gopark_sys::thread::RunState;
 
 use crate::compensate::{Room, compensate, rescue, rescue_queue};
 use crate::gqueue::GQueue;
-use crate::m::M;
+use crate::m::{M, idle_ms_to_retire, retire_idle_ms};
 use crate::p::{P, PStatus};
 use crate::sched::{SCHED, Synced};
 use crate::schedtrace::Schedtrace;
@@ -35,6 +35,10 @@ const IDLE_ROUNDS: u32 = 50;
 const DELAY_SUSPECT_US: u32 = 200;
 /// All Ps idle for so long: sleep until one is not.
 const DEEP_SLEEP_AFTER_NS: i64 = 100_000_000;
+/// In a busy program one half of the idle threads that were not needed for so long end.
+const TRIM_EVERY_NS: i64 = 1_000_000_000;
+/// In one where nothing at all happens for so long, all but a few.
+const TRIM_WHEN_IDLE: Duration = Duration::from_millis(500);
 /// The network is polled at least so often. Go: sysmon's 10 ms.
 const POLL_STALE_NS: i64 = 10_000_000;
 /// A thread blocked for so long is compensated for. Measured: at 10 ms, 64 goroutines that block 5 ms each get 3 %
@@ -71,11 +75,18 @@ pub(crate) fn sysmon() {
     let mut watches: Vec<Watch> = Vec::new();
     let (mut ready, mut room) = (ReadyList::new(), Room::new());
     let (mut idle, mut delay) = (0, DELAY_MIN_US);
-    let mut all_idle_since = 0;
+    let (mut all_idle_since, mut trimmed) = (0, 0);
     loop {
         gopark_sys::time::usleep(trace.limit(delay));
         let mut now = crate::rt::nanotime();
-        if all_idle() {
+        if SCHED.surplus.load(Ordering::Relaxed) {
+            crate::resize::settle();
+        }
+        if now - trimmed > TRIM_EVERY_NS {
+            trimmed = now;
+            retire_idle_ms(false);
+        }
+        if SCHED.seems_idle() {
             if all_idle_since == 0 {
                 all_idle_since = now;
             }
@@ -118,10 +129,6 @@ pub(crate) fn sysmon() {
     }
 }
 
-fn all_idle() -> bool {
-    all_idle_locked(&SCHED.lock())
-}
-
 /// Goroutines may wait even so, if no thread can be started; see `wake_for_global_queue`.
 fn all_idle_locked(s: &Synced) -> bool {
     s.pidle.len() == s.active && s.runq.is_empty()
@@ -129,6 +136,8 @@ fn all_idle_locked(s: &Synced) -> bool {
 
 /// Sleeps until a P is taken from the full idle list, for at most `limit`; false if that happened already, or if the
 /// time was up.
+///
+/// Threads that are left over from busier times end after a while of that; then nothing wakes any more.
 fn deep_sleep(limit: Option<Duration>) -> bool {
     let mut s = SCHED.lock();
     if !all_idle_locked(&s) {
@@ -145,6 +154,8 @@ fn deep_sleep(limit: Option<Duration>) -> bool {
             SCHED.sysmonnote.clear(); // nobody is about to wake us: that is decided under the lock
             return false;
         }
+    } else if limit.is_none() && idle_ms_to_retire() && !SCHED.sysmonnote.sleep_for(TRIM_WHEN_IDLE) {
+        retire_idle_ms(true);
     }
     SCHED.sysmonnote.sleep();
     SCHED.sysmonnote.clear();
@@ -196,8 +207,8 @@ enum Retaken {
 /// Go: runtime/proc.go retake.
 fn retake(now: i64, probe: bool, watches: &mut Vec<Watch>, room: &mut Room) -> Retaken {
     let mut result = Retaken::Nothing;
-    watches.resize(SCHED.nallp(), Watch::NONE);
-    for (pp, watch) in SCHED.all_ps().zip(watches.iter_mut()) {
+    watches.resize(SCHED.nlive(), Watch::NONE);
+    for (pp, watch) in SCHED.live_ps().zip(watches.iter_mut()) {
         if pp.is(PStatus::Stuck) && (pp.has_stealable() || !pp.timers.is_empty()) {
             rescue(pp, room);
         }
@@ -256,7 +267,7 @@ fn look(now: i64, probe: bool, pp: &'static P, watch: &mut Watch) -> Look {
         *watch = Watch { tick, m: mp, since: now, cpu: None, seen: 0 };
         if probe
             && !mp.is_null()
-            && let Some(clock) = m_of(mp).clock()
+            && let Some(clock) = m_of(mp).clock().as_ref()
             && clock.run_state() == RunState::Blocked
         {
             watch.seen = clock.cpu_time_ns();
@@ -265,7 +276,8 @@ fn look(now: i64, probe: bool, pp: &'static P, watch: &mut Watch) -> Look {
         }
         return Look::Moved;
     }
-    let Some(clock) = m_of(mp).clock() else { return Look::Moved };
+    let clock = m_of(mp).clock();
+    let Some(clock) = clock.as_ref() else { return Look::Moved };
     let cpu = clock.cpu_time_ns();
     let Some(before) = watch.cpu else {
         (watch.cpu, watch.seen) = (Some(cpu), cpu);

@@ -13,7 +13,7 @@ use crate::sched::SCHED;
 /// Go: runtime/proc.go wakep.
 #[inline]
 pub(crate) fn wakep() {
-    if SCHED.nallp() == 1 && SCHED.wake.npidle() == 0 {
+    if SCHED.nlive() == 1 && SCHED.wake.npidle() == 0 {
         return; // one P, and it is ours: no second M could run anything
     }
     if SCHED.wake.published() {
@@ -71,7 +71,7 @@ pub(crate) fn injectglist(pp: Option<&'static P>, list: &mut GQueue) {
 }
 
 /// Starts up to `n` Ms on idle Ps; they find their work in the global queue.
-fn start_idle(n: usize) {
+pub(crate) fn start_idle(n: usize) {
     for _ in 0..n {
         let pp = pidleget(&mut SCHED.lock());
         match pp {

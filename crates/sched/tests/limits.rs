@@ -145,3 +145,133 @@ fn no_stack_is_an_error_that_names_the_limit() {
         Child::Skip => {}
     }
 }
+
+/// The threads of a crowd that blocked end again, some while the program goes on and the rest when it is quiet.
+#[test]
+fn threads_of_a_burst_end() {
+    const TEST: &str = "threads_of_a_burst_end";
+    match child(TEST, &[]) {
+        Child::Inside => {
+            let rt = start(Runtime::builder().max_procs(2));
+            rt.run(|| spawn(yield_now).join().unwrap());
+            let before = threads();
+            for announced in [true, false] {
+                let gate = Arc::new((Mutex::new(false), Condvar::new()));
+                let inside = Arc::new(AtomicUsize::new(0));
+                let all: Vec<_> = (0..MAX_COMPENSATING)
+                    .map(|_| {
+                        let (gate, inside) = (Arc::clone(&gate), Arc::clone(&inside));
+                        spawn(move || {
+                            let wait = || {
+                                inside.fetch_add(1, Relaxed);
+                                let mut open = gate.0.lock().unwrap();
+                                while !*open {
+                                    open = gate.1.wait(open).unwrap();
+                                }
+                            };
+                            if announced { blocking(wait) } else { wait() }
+                        })
+                    })
+                    .collect();
+                until("all block", || inside.load(Relaxed) == MAX_COMPENSATING);
+                assert!(threads() > MAX_COMPENSATING);
+                *gate.0.lock().unwrap() = true;
+                gate.1.notify_all();
+                all.into_iter().for_each(|h| h.join().unwrap());
+                // As many as there are Ps stay, and a few for the next who block.
+                until("the threads end", || threads() <= before + 2 + 4);
+                until_settled();
+                assert_eq!(rt.run(|| spawn(|| 7).join().unwrap()), 7);
+            }
+        }
+        Child::Ended(output) => assert_success(TEST, &output),
+        Child::Skip => {}
+    }
+}
+
+/// A program that is never idle lets go of them too.
+#[test]
+fn threads_of_a_burst_end_in_a_busy_program() {
+    const TEST: &str = "threads_of_a_burst_end_in_a_busy_program";
+    match child(TEST, &[]) {
+        Child::Inside => {
+            let rt = start(Runtime::builder().max_procs(2));
+            rt.run(|| {
+                let stop = Arc::new(AtomicBool::new(false));
+                let theirs = Arc::clone(&stop);
+                let busy = spawn(move || {
+                    while !theirs.load(Relaxed) {
+                        sleep(Duration::from_millis(2));
+                    }
+                });
+                let all: Vec<_> = (0..100)
+                    .map(|_| spawn(|| blocking(|| std::thread::sleep(Duration::from_millis(50)))))
+                    .collect();
+                all.into_iter().for_each(|h| h.join().unwrap());
+                blocking(|| until("the threads end", || threads() <= 2 + 4 + 10));
+                stop.store(true, Relaxed);
+                busy.join().unwrap();
+            });
+        }
+        Child::Ended(output) => assert_success(TEST, &output),
+        Child::Skip => {}
+    }
+}
+
+/// The system has no more threads for us: what blocks does so one after the other, nothing is lost, one line is logged,
+/// and all is well again when there are some.
+#[test]
+fn no_more_threads() {
+    const TEST: &str = "no_more_threads";
+    match child(TEST, &[]) {
+        Child::Inside => {
+            let rt = start(Runtime::builder().max_procs(2));
+            rt.run(|| (0..4).map(|_| spawn(yield_now)).for_each(|h| h.join().unwrap()));
+            gopark_sched::debug_refuse_threads(true);
+            rt.run(|| {
+                for announced in [true, false] {
+                    let block = || std::thread::sleep(Duration::from_millis(2));
+                    let all: Vec<_> = (0..40)
+                        .map(|_| {
+                            spawn(move || {
+                                if announced {
+                                    blocking(block)
+                                } else {
+                                    block()
+                                }
+                                sleep(Duration::from_millis(1));
+                            })
+                        })
+                        .collect();
+                    all.into_iter().for_each(|h| h.join().unwrap());
+                }
+            });
+            until_settled();
+            let few = threads();
+            gopark_sched::debug_refuse_threads(false);
+            rt.run(|| {
+                let inside = Arc::new(AtomicUsize::new(0));
+                let all: Vec<_> = (0..20)
+                    .map(|_| {
+                        let inside = Arc::clone(&inside);
+                        spawn(move || {
+                            blocking(|| {
+                                inside.fetch_add(1, Relaxed);
+                                until("all are inside", || inside.load(Relaxed) == 20);
+                            });
+                        })
+                    })
+                    .collect();
+                all.into_iter().for_each(|h| h.join().unwrap());
+            });
+            assert!(threads() > few);
+            until_settled();
+        }
+        Child::Ended(output) => {
+            assert_success(TEST, &output);
+            let text = text_of(&output);
+            assert_eq!(text.matches("cannot start another thread").count(), 1, "{text}");
+        }
+        Child::Skip => {}
+    }
+}

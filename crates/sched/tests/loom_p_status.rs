@@ -1,7 +1,9 @@
 //! Models of the status word of a P (`p_status.rs`): sysmon may take its holder for stuck at any moment. Whatever the
-//! holder does then, there are as many Ps as GOMAXPROCS in the end, and each is in one place.
+//! holder does then, there are as many Ps as GOMAXPROCS in the end, and each is in one place. The same while GOMAXPROCS
+//! is changed.
 //!
-//! Follows `releasep` and `acquirep` in `m.rs`, `compensate`, `settle` and `retire_stuck` in `compensate.rs`.
+//! Follows `releasep` and `acquirep` in `m.rs`, `compensate`, `settle` and `retire_stuck` in `compensate.rs`,
+//! `set_max_procs` and `settle` in `resize.rs`.
 #![cfg(loom)]
 #![allow(dead_code, missing_docs, unreachable_pub)]
 
@@ -28,6 +30,8 @@ struct Synced {
     pspare: Vec<usize>,
     active: usize,
     stuck: usize,
+    procs: usize,
+    surplus: bool,
 }
 
 struct P {
@@ -40,7 +44,6 @@ struct P {
 struct World {
     ps: Vec<P>,
     synced: Mutex<Synced>,
-    procs: usize,
 }
 
 /// An M; its number is not 0.
@@ -57,9 +60,15 @@ impl World {
             m: AtomicUsize::new(0),
             tick: AtomicUsize::new(0),
         };
-        let synced =
-            Synced { pidle: (0..procs).collect(), pspare: (procs..PS).collect(), active: procs, stuck: 0 };
-        Arc::new(World { ps: (0..PS).map(new).collect(), synced: Mutex::new(synced), procs })
+        let synced = Synced {
+            pidle: (0..procs).collect(),
+            pspare: (procs..PS).collect(),
+            active: procs,
+            stuck: 0,
+            procs,
+            surplus: false,
+        };
+        Arc::new(World { ps: (0..PS).map(new).collect(), synced: Mutex::new(synced) })
     }
 
     fn lock(&self) -> MutexGuard<'_, Synced> {
@@ -79,7 +88,7 @@ impl World {
     fn retire_stuck(&self, pp: usize) {
         let mut s = self.lock();
         s.stuck -= 1;
-        if s.active < self.procs {
+        if s.active < s.procs {
             s.active += 1;
             self.ps[pp].status.set(PStatus::Idle);
             self.pidleput(&mut s, pp);
@@ -99,17 +108,59 @@ impl World {
         }
         s.stuck += 1;
         s.active -= 1;
-        let fresh = s.pspare.pop().expect("a spare P");
+        if s.active < s.procs {
+            assert!(self.publish(&mut s), "a spare P");
+        }
+    }
+
+    /// A spare P becomes idle.
+    fn publish(&self, s: &mut Synced) -> bool {
+        let Some(fresh) = s.pspare.pop() else { return false };
         self.ps[fresh].status.set(PStatus::Idle);
         s.active += 1;
-        self.pidleput(&mut s, fresh);
+        self.pidleput(s, fresh);
+        true
+    }
+
+    fn set_max_procs(&self, n: usize) {
+        let mut s = self.lock();
+        s.procs = n;
+        while s.active < n && self.publish(&mut s) {}
+        drop(s);
+        self.settle_surplus();
+    }
+
+    /// Also sysmon's, while `surplus` says so.
+    fn settle_surplus(&self) {
+        let mut idle = Vec::new();
+        let mut s = self.lock();
+        while s.active > s.procs {
+            let Some(pp) = s.pidle.pop() else { break };
+            s.active -= 1;
+            idle.push(pp);
+        }
+        for p in &self.ps {
+            if s.active <= s.procs {
+                break;
+            }
+            if p.status.is(PStatus::Running) && p.status.leave_running(PStatus::Stuck) {
+                s.stuck += 1;
+                s.active -= 1;
+            }
+        }
+        s.surplus = s.active > s.procs;
+        drop(s);
+        idle.into_iter().for_each(|pp| self.retire(pp));
     }
 
     /// Nobody runs any more: the books must be right.
     fn check(&self) {
+        if self.lock().surplus {
+            self.settle_surplus(); // sysmon
+        }
         let s = self.lock();
-        assert_eq!((s.active, s.stuck), (self.procs, 0));
-        assert_eq!(s.pidle.len(), self.procs);
+        assert_eq!((s.active, s.stuck), (s.procs, 0));
+        assert_eq!(s.pidle.len(), s.procs);
         let mut all = [s.pidle.as_slice(), s.pspare.as_slice()].concat();
         all.sort_unstable();
         assert_eq!(all, (0..PS).collect::<Vec<_>>(), "a P is lost, or in two places");
@@ -182,7 +233,7 @@ impl M {
     fn settle(&mut self, w: &World, pp: usize) {
         let mut s = w.lock();
         let mut surplus = None;
-        if s.active < w.procs {
+        if s.active < s.procs {
             s.active += 1;
         } else {
             surplus = s.pidle.pop();
@@ -287,6 +338,70 @@ fn who_was_stuck_comes_back_beside_its_replacement() {
         });
         mp.find_nothing(&w);
         replacement.join().unwrap();
+        w.check();
+    });
+}
+
+/// GOMAXPROCS falls while one M gives its P away, the other finds nothing to do.
+#[test]
+fn fewer_ps_while_they_change_hands() {
+    model(2, || {
+        let w = World::new(2);
+        let mut mp = M::with_p(&w, 1);
+        let theirs = Arc::clone(&w);
+        let other = thread::spawn(move || {
+            let mut mp = M { id: 2, p: None };
+            if mp.take_idle(&theirs) {
+                mp.execute(&theirs);
+                mp.find_nothing(&theirs);
+            }
+        });
+        let theirs = Arc::clone(&w);
+        let resizer = thread::spawn(move || theirs.set_max_procs(1));
+        mp.give_p_away(&w);
+        if mp.take_idle(&w) {
+            mp.find_nothing(&w);
+        }
+        other.join().unwrap();
+        resizer.join().unwrap();
+        w.check();
+    });
+}
+
+/// It falls and rises again while its holder comes and goes.
+#[test]
+fn fewer_ps_and_then_more() {
+    model(3, || {
+        let w = World::new(2);
+        let mut mp = M::with_p(&w, 1);
+        let theirs = Arc::clone(&w);
+        let resizer = thread::spawn(move || {
+            theirs.set_max_procs(1);
+            theirs.set_max_procs(2);
+        });
+        mp.find_nothing(&w);
+        if mp.take_idle(&w) {
+            mp.give_p_away(&w);
+        }
+        resizer.join().unwrap();
+        w.check();
+    });
+}
+
+/// Also while sysmon takes a holder for stuck.
+#[test]
+fn fewer_ps_while_one_is_taken_for_stuck() {
+    model(2, || {
+        let w = World::new(2);
+        let mut mp = M::with_p(&w, 1);
+        let pp = mp.p.expect("a P");
+        let theirs = Arc::clone(&w);
+        let sysmon = thread::spawn(move || theirs.compensate(pp, 1, 0));
+        let theirs = Arc::clone(&w);
+        let resizer = thread::spawn(move || theirs.set_max_procs(1));
+        mp.find_nothing(&w);
+        sysmon.join().unwrap();
+        resizer.join().unwrap();
         w.check();
     });
 }
