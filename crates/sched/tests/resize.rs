@@ -151,9 +151,9 @@ fn resize_storm() {
             |_| spawn(yield_now).join().unwrap(),
             |i| {
                 if i % 50 == 0 {
-                    blocking(|| std::thread::sleep(Duration::from_micros(200)))
+                    blocking(|| std::thread::sleep(Duration::from_micros(200))); // not for ordering: it blocks
                 }
-            }, // it blocks
+            },
             |_| hog_for(Duration::from_micros(20)),
             |i| {
                 if i % 100 == 0 {
