@@ -89,7 +89,7 @@ pub use tcp_listener::TcpListener;
 
 pub use gopark_poll::FdGuard;
 pub use gopark_sched::{
-    Builder, GoResult, JoinHandle, Runtime, Scope, SpawnError, StillRunning, block_on, blocking, chan,
-    future, go, goroutine_id, num_goroutines, scope, select, sleep, spawn, sync, try_go, try_spawn,
-    yield_now,
+    Builder, GoResult, GoroutineDump, JoinHandle, Metrics, Runtime, Scope, SpawnError, StillRunning,
+    WaitReason, block_on, blocking, chan, dump, dump_goroutines, future, go, goroutine_id, metrics,
+    num_goroutines, scope, select, signal, sleep, spawn, sync, try_go, try_spawn, yield_now,
 };
