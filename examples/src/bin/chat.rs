@@ -116,8 +116,8 @@ struct Room {
 }
 
 impl Room {
-    /// Serves the door until `stop` is closed, and never waits for a single client. Returns what tells when the members'
-    /// last lines are written.
+    /// Serves the door until `stop` is closed, and never waits for a single client. Returns what tells when the
+    /// members' last lines are written.
     fn run(mut self, inside: &Inside, stop: &Receiver<()>) -> Vec<Receiver<()>> {
         loop {
             select! {
