@@ -16,3 +16,4 @@ pub mod pattern;
 pub mod procfs;
 pub mod server;
 pub mod shapes;
+pub mod soak;

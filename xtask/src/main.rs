@@ -17,6 +17,7 @@ mod ci;
 mod cmd;
 mod loom;
 mod sim;
+mod soak;
 mod tidy;
 mod tools;
 
@@ -31,6 +32,7 @@ usage: cargo xtask COMMAND [ARGUMENTS]
   loom [FILTER]     the loom models of the lock-free parts (FILTER: part of a test's name)
   sim [ARGS...]     the whole scheduler in a simulated machine: 100,000 schedules (--schedules N, --seed N,
                     --only SCENARIO, --procs N)
+  soak [ARGS...]    everything at random for ten minutes (--minutes N, --seed N, --procs N)
   bench [ARGS...]   the benchmarks; `cargo xtask bench help` says more
   help              this text
 ";
@@ -43,6 +45,7 @@ fn main() -> ExitCode {
         "tidy" => tidy::run(&args),
         "loom" => loom::run(&args),
         "sim" => sim::run(&args),
+        "soak" => soak::run(&args),
         "bench" => bench::run(&args),
         "help" | "--help" | "-h" => {
             print!("{HELP}");

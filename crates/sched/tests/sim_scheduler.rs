@@ -37,6 +37,10 @@ impl Work {
         Work(Arc::new((AtomicUsize::new(0), AtomicUsize::new(parts))))
     }
 
+    fn add(&self, parts: usize) {
+        self.0.1.fetch_add(parts, SeqCst);
+    }
+
     fn done(&self) {
         self.0.0.fetch_add(1, SeqCst);
     }
@@ -48,6 +52,12 @@ impl Work {
 
 fn thread(f: impl FnOnce() + 'static) {
     sim::spawn("plain".into(), f);
+}
+
+/// For who looks, and for who sets it.
+fn flag() -> (Arc<AtomicBool>, Arc<AtomicBool>) {
+    let flag = Arc::new(AtomicBool::new(false));
+    (Arc::clone(&flag), flag)
 }
 
 fn micros(n: u64) -> Duration {
@@ -265,36 +275,100 @@ fn blocking_sections() -> Work {
     work
 }
 
-/// Work that is queued behind a goroutine that does not come back is found by another M: that goroutine waits, its
-/// thread and all, until somebody has run it. sysmon is not there to help.
-fn found_by_others() -> Work {
-    let work = Work::new(if debug_counts().procs > 1 { 4 } else { 0 });
-    if debug_counts().procs == 1 {
-        return work;
+/// Work is found by another M while the goroutine that made it keeps its P: it waits, its thread and all, until
+/// somebody has run what it made. At most all Ps but one are kept so, so somebody can. sysmon is not there to help.
+struct Keepers {
+    work: Work,
+    /// How many more may keep their P.
+    tokens: AtomicUsize,
+    /// Whether sysmon is there.
+    timers: bool,
+}
+
+impl Keepers {
+    /// Something that says when it ran.
+    fn child(self: &Arc<Keepers>, depth: u64) -> (impl FnOnce() + Send + use<>, Arc<AtomicBool>) {
+        let (keepers, (ran, says)) = (Arc::clone(self), flag());
+        self.work.add(1);
+        let child = move || {
+            says.store(true, SeqCst);
+            sim::wake(Arc::as_ptr(&says).addr());
+            if depth > 0 {
+                keepers.keep(depth - 1);
+            }
+            keepers.work.done();
+        };
+        (child, ran)
     }
-    let (first, ran) = (work.clone(), Arc::new(AtomicBool::new(false)));
-    let behind = move |work: Work, ran: Arc<AtomicBool>| {
-        move || {
-            ran.store(true, SeqCst);
-            sim::wake(work.key());
-            work.done();
+
+    /// Makes work, in one of the ways there are, and keeps the P until it was run.
+    fn keep(self: &Arc<Keepers>, depth: u64) {
+        for _ in 0..sim::random(3) {
+            match sim::random(2) {
+                0 => yield_now(),
+                _ => assert_eq!(spawn(|| 5).join().unwrap(), 5),
+            }
         }
-    };
-    if sim::random(2) == 0 {
-        let outside = (work.clone(), Arc::clone(&ran));
-        thread(move || go(behind(outside.0, outside.1)));
-    } else {
-        go(behind(work.clone(), Arc::clone(&ran)));
+        let (child, ran) = self.child(depth);
+        // Who woke for something else and is kept busy by that polls no more: then only sysmon sees to it that timers
+        // fire. (Go's rule; a thread woken to poll in its place, each time, would cost more.)
+        match sim::random(if self.timers { 5 } else { 4 }) {
+            0 | 1 => {
+                go(child);
+                // Takes its place as the next to run: nobody is woken for that one alone.
+                self.work.add(1);
+                let keepers = Arc::clone(self);
+                go(move || keepers.work.done());
+            }
+            2 => thread(move || go(child)),
+            3 => {
+                let ((opens, waits), (says, there)) = (chan::bounded::<()>(0), chan::bounded(1));
+                go(move || {
+                    says.send(()).unwrap();
+                    assert!(waits.recv().is_err());
+                    child();
+                });
+                // While it is the next to run here, nobody looks for it.
+                there.recv().unwrap();
+                thread(move || drop(opens));
+            }
+            _ => {
+                let ((says, there), d) = (chan::bounded(1), micros(50));
+                go(move || {
+                    says.send(()).unwrap();
+                    sleep(d);
+                    child();
+                });
+                there.recv().unwrap();
+            }
+        }
+        let token = self.tokens.fetch_update(SeqCst, SeqCst, |n| n.checked_sub(1));
+        if token.is_ok() {
+            sim::block_outside(Arc::as_ptr(&ran).addr(), || ran.load(SeqCst));
+            self.tokens.fetch_add(1, SeqCst);
+        }
     }
-    go(move || {
-        // Two, so that one is in the queue and not next to run: nobody is woken for that one alone.
-        go(behind(first.clone(), Arc::clone(&ran)));
-        let next = first.clone();
-        go(move || next.done());
-        sim::block_outside(first.key(), || ran.load(SeqCst));
-        first.done();
-    });
-    work
+}
+
+fn found_by_others() -> Work {
+    keepers(false)
+}
+
+fn timers_found_by_others() -> Work {
+    keepers(true)
+}
+
+fn keepers(timers: bool) -> Work {
+    let tokens = AtomicUsize::new(debug_counts().procs - 1);
+    let keepers = Arc::new(Keepers { work: Work::new(0), tokens, timers });
+    for _ in 0..1 + sim::random(3) {
+        let (root, _) = keepers.child(2);
+        match sim::random(3) {
+            0 => thread(move || go(root)),
+            _ => go(root),
+        }
+    }
+    keepers.work.clone()
 }
 
 /// A WaitGroup, a crowd, and wakers on all sides.
@@ -364,10 +438,12 @@ const ALONE: &[Scenario] = &[
     ("blocking_sections", blocking_sections),
     ("found_by_others", found_by_others),
     ("crowds", crowds),
+    ("found_by_others", found_by_others),
 ];
 
 const WITH_SYSMON: &[Scenario] = &[
     ("compensation", compensation),
+    ("timers_found_by_others", timers_found_by_others),
     ("network", network),
     ("blocking_sections", blocking_sections),
     ("channels", channels),

@@ -436,7 +436,6 @@ pub fn totals() -> (u64, u64) {
 /// Says what is wrong, in which schedule, and who is where; ends the process.
 pub fn fail(what: &str) -> ! {
     describe(what);
-    eprintln!("{}", std::backtrace::Backtrace::capture());
     let report = world().report.take();
     RUNNING.store(false, Ordering::Relaxed);
     if let Some(report) = report {
