@@ -1,9 +1,9 @@
 //! Everything that the scheduler offers at random, for as long as one likes: `cargo xtask soak`.
 //!
-//! Actors, goroutines and some plain threads, draw one step after another: they spawn, wait, panic, loop, block, sleep,
-//! send, receive, select, lock, talk over sockets. What must hold is checked all the time: a value sent arrives once and
-//! in order, a lock excludes, nobody wakes early, bytes come back as they went. At the end all that was there in the
-//! beginning is there again, and nothing else: goroutines, threads, descriptors, timers, memory.
+//! Actors, goroutines and some plain threads, draw one step after another: they spawn, wait, panic, loop, block,
+//! sleep, send, receive, select, lock, talk over sockets. What must hold is checked all the time: a value sent arrives
+//! once and in order, a lock excludes, nobody wakes early, bytes come back as they went. At the end all that was there
+//! in the beginning is there again, and nothing else: goroutines, threads, descriptors, timers, memory.
 //!
 //! The seed decides what the actors do, not when: the same seed makes a failure likely again, not sure. When nothing
 //! moves any more, or something does not hold, the program says what, shows all goroutines and the scheduler's numbers,
