@@ -1,7 +1,8 @@
 //! Goroutine stacks: slots in large reservations, each with a guard below it.
 //!
-//! A slot is handed out once and never unmapped: whoever gets it keeps it for ever and reuses it as he likes. So a
-//! pointer into a slot is always valid, and giving stacks back to each other costs no system call.
+//! A slot is never unmapped: whoever gets it may keep it and use it again and again, at the cost of no system call. One
+//! that is given back reads as zeros at any moment from then on, and is handed out again later. So a pointer into a
+//! slot is valid for ever.
 //!
 //! ```text
 //!   low                                                                              high
@@ -20,7 +21,7 @@
 //!   under `vm.max_map_count`; by mprotect on older kernels, within a budget.
 //!
 //! # Safety
-//! The memory of a slot belongs to whoever `alloc` gave it to.
+//! The memory of a slot belongs to whoever `alloc` gave it to, until he releases it.
 #![allow(unsafe_code)]
 
 use std::fmt;
@@ -32,19 +33,17 @@ use parking_lot::Mutex;
 use crate::errno::Errno;
 
 mod guard;
+mod pool;
 
-use guard::Guards;
 pub use guard::force_mprotect_guards;
+pub use pool::{LiveCursor, StackPool};
 
 /// The guard's size in pages.
 const GUARD_PAGES: usize = 4;
 
-/// How many slots the first reservation has. The number of reservations is bounded, so that a signal handler can
-/// walk them: they double in size.
-const FIRST_SLAB_SLOTS: usize = 64;
-
-/// Each reservation is twice as large as the last: more than the address space holds, even for several pools.
-const SLABS_MAX: usize = 48;
+/// How many reservations there may be, of all pools: a signal handler walks them. Each is twice as large as the last of
+/// its pool.
+const SLABS_MAX: usize = 512;
 
 /// A stack slot. Never unmapped.
 #[derive(Copy, Clone, Debug)]
@@ -85,8 +84,7 @@ impl Slot {
             return Ok(());
         }
         // SAFETY: inside the slot, which is the caller's.
-        let rc = unsafe { libc::madvise(self.bottom.as_ptr().cast(), len, libc::MADV_DONTNEED) };
-        crate::errno::check(rc).map(drop)
+        unsafe { discard(self.bottom.as_ptr(), len) }
     }
 }
 
@@ -132,119 +130,6 @@ impl fmt::Display for StackError {
 
 impl std::error::Error for StackError {}
 
-/// Slots of one size.
-#[derive(Debug)]
-pub struct StackPool {
-    slot_size: usize,
-    synced: Mutex<Synced>,
-}
-
-/// What the lock guards.
-#[derive(Debug)]
-struct Synced {
-    /// The reservation that slots come from, and what is left of it.
-    slab: *mut u8,
-    slab_slots: usize,
-    next: usize,
-    /// Slots below this index have their guard.
-    guarded: usize,
-    guards: Guards,
-    /// All reservations together, in slots.
-    reserved: usize,
-}
-
-// SAFETY: the pointer is to memory that the pool owns.
-unsafe impl Send for Synced {}
-
-impl StackPool {
-    /// A pool of slots with at least `usable` bytes each.
-    ///
-    /// # Errors
-    /// If the first reservation cannot be had, for a size that no memory has room for as well.
-    pub fn new(usable: usize) -> Result<StackPool, StackError> {
-        let page = page_size();
-        let pages = usable.div_ceil(page).max(2) + GUARD_PAGES;
-        let slot_size = (pages | 1).checked_mul(page).ok_or(StackError::Map(Errno::ENOMEM))?; // odd
-        let slab = Synced {
-            slab: std::ptr::null_mut(),
-            slab_slots: FIRST_SLAB_SLOTS / 2,
-            next: FIRST_SLAB_SLOTS / 2,
-            guarded: FIRST_SLAB_SLOTS / 2,
-            guards: Guards::probe(),
-            reserved: 0,
-        };
-        let pool = StackPool { slot_size, synced: Mutex::new(slab) };
-        pool.new_slab(&mut pool.synced.lock())?;
-        Ok(pool)
-    }
-
-    /// The distance between slots, in bytes.
-    pub fn slot_size(&self) -> usize {
-        self.slot_size
-    }
-
-    /// The usable bytes of a slot.
-    pub fn usable(&self) -> usize {
-        self.slot_size - GUARD_PAGES * page_size()
-    }
-
-    /// The address space of all slots, those that nobody has yet included, in bytes.
-    pub fn reserved(&self) -> usize {
-        self.synced.lock().reserved * self.slot_size
-    }
-
-    /// A fresh slot, its guard in place, its memory untouched.
-    ///
-    /// # Errors
-    /// [`StackError`] says which limit was reached, and what to do.
-    pub fn alloc(&self) -> Result<Slot, StackError> {
-        let mut s = self.synced.lock();
-        if s.next == s.slab_slots {
-            self.new_slab(&mut s)?;
-        }
-        if s.next == s.guarded {
-            let left = s.slab_slots - s.next;
-            let first = self.slot_start(&s, s.next);
-            s.guarded += s.guards.install(first, self.slot_size, GUARD_PAGES * page_size(), left)?;
-        }
-        let start = self.slot_start(&s, s.next);
-        s.next += 1;
-        // SAFETY: both are inside the reservation, or one past its end.
-        let (bottom, top) = unsafe { (start.add(GUARD_PAGES * page_size()), start.add(self.slot_size)) };
-        Ok(Slot { top, bottom })
-    }
-
-    fn slot_start(&self, s: &Synced, index: usize) -> NonNull<u8> {
-        match NonNull::new(s.slab.wrapping_add(index * self.slot_size)) {
-            Some(p) => p,
-            None => crate::throw!("a stack reservation at address zero"),
-        }
-    }
-
-    /// Reserves room for twice as many slots as last time.
-    fn new_slab(&self, s: &mut Synced) -> Result<(), StackError> {
-        let mut slots = s.slab_slots.saturating_mul(2).max(FIRST_SLAB_SLOTS);
-        let slab = loop {
-            // A product that wrapped would be reserved, and slots lie beyond it.
-            let reserved = slots.checked_mul(self.slot_size).ok_or(Errno::ENOMEM).and_then(reserve);
-            match reserved {
-                Ok(slab) => break slab,
-                // An address-space limit may still allow a smaller one.
-                Err(_) if slots > FIRST_SLAB_SLOTS => slots /= 2,
-                Err(errno) => return Err(StackError::Map(errno)),
-            }
-        };
-        if !SLABS.publish(slab, slots, self.slot_size) {
-            // SAFETY: just mapped, and nobody has it.
-            unsafe { libc::munmap(slab.cast(), slots * self.slot_size) };
-            return Err(StackError::Map(Errno::ENOMEM));
-        }
-        (s.slab, s.slab_slots, s.next, s.guarded) = (slab, slots, 0, 0);
-        s.reserved += slots;
-        Ok(())
-    }
-}
-
 /// Memory that is not counted before it is touched. (The BSDs not named never count it.) MAP_STACK: OpenBSD ends a
 /// process whose stack pointer is elsewhere; FreeBSD's makes a mapping that grows, which a slot does not.
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "netbsd", target_os = "openbsd"))]
@@ -255,10 +140,23 @@ const NORESERVE: libc::c_int = libc::MAP_NORESERVE;
 const NORESERVE: libc::c_int = 0;
 
 fn reserve(bytes: usize) -> Result<*mut u8, Errno> {
+    map(std::ptr::null_mut(), bytes, 0)
+}
+
+/// Puts untouched memory in the place of the `bytes` at `at`: no page, no guard and no page table is left of them.
+///
+/// # Safety
+/// The range is a part of a reservation, page-aligned, and nothing in it is in use. (Whoever reads it all the same finds
+/// what was there or zeros: there is no moment at which nothing is mapped.)
+unsafe fn map_again(at: *mut u8, bytes: usize) -> Result<(), Errno> {
+    map(at, bytes, libc::MAP_FIXED).map(drop)
+}
+
+fn map(at: *mut u8, bytes: usize, fixed: libc::c_int) -> Result<*mut u8, Errno> {
     let prot = libc::PROT_READ | libc::PROT_WRITE;
-    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | NORESERVE;
-    // SAFETY: a fresh anonymous mapping overlaps nothing.
-    let p = unsafe { libc::mmap(std::ptr::null_mut(), bytes, prot, flags, -1, 0) };
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | NORESERVE | fixed;
+    // SAFETY: a fresh anonymous mapping overlaps nothing, or what `map_again`'s caller says may be lost.
+    let p = unsafe { libc::mmap(at.cast(), bytes, prot, flags, -1, 0) };
     if p == libc::MAP_FAILED {
         return Err(Errno::last());
     }
@@ -268,6 +166,30 @@ fn reserve(bytes: usize) -> Result<*mut u8, Errno> {
         libc::madvise(p, bytes, libc::MADV_NOHUGEPAGE);
     }
     Ok(p.cast())
+}
+
+/// [`reserve`] at a multiple of `align`, a power of two.
+fn reserve_aligned(bytes: usize, align: usize) -> Result<*mut u8, Errno> {
+    let more = bytes.checked_add(align).ok_or(Errno::ENOMEM)?;
+    let p = reserve(more)?;
+    let before = p.addr().next_multiple_of(align) - p.addr();
+    let start = p.wrapping_add(before);
+    for (at, len) in [(p, before), (start.wrapping_add(bytes), align - before)] {
+        if len > 0 {
+            // SAFETY: a part of the mapping just made, outside of what is returned.
+            unsafe { libc::munmap(at.cast(), len) };
+        }
+    }
+    Ok(start)
+}
+
+/// Gives the memory of a range back to the kernel; guards in it stay.
+///
+/// # Safety
+/// The range is a part of a reservation, page-aligned, and nothing in it is in use.
+unsafe fn discard(at: *mut u8, bytes: usize) -> crate::Result<()> {
+    // SAFETY: the caller's promise.
+    crate::errno::check(unsafe { libc::madvise(at.cast(), bytes, libc::MADV_DONTNEED) }).map(drop)
 }
 
 /// The page size in bytes.
@@ -318,7 +240,7 @@ impl Slabs {
 
 /// The slot whose guard holds `addr`, if one does. Async-signal-safe.
 ///
-/// A slot that nobody has yet counts as well: its guard may not be in place, but then nothing faults there.
+/// A slot that nobody has at the moment counts as well: its guard may not be in place, but then nothing faults there.
 pub fn guard_hit(addr: usize) -> Option<Slot> {
     for i in 0..SLABS.len.load(Ordering::Acquire) {
         let start = SLABS.start[i].load(Ordering::Relaxed); // pairs with publish, by len

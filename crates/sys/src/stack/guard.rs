@@ -105,6 +105,15 @@ impl Guards {
             }
         }
     }
+
+    /// So many guards are gone, with the memory that they were in.
+    pub(super) fn removed(&self, n: usize) {
+        if matches!(self, Guards::Mprotect { .. }) {
+            // Fewer may have been counted, if memory was locked and unlocked in between.
+            let less = |used: usize| Some(used.saturating_sub(n));
+            let _ = MPROTECTED.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+        }
+    }
 }
 
 /// One guard within the budget. One at a time: a guard that no stack needs yet would cost mappings for nothing.
