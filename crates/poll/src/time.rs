@@ -108,19 +108,35 @@ impl Target {
         false
     }
 
-    fn fire(self, now: i64, list: &mut ReadyList) {
+    /// What is to be done. Asked while the entry is still in its heap: once it is not, whoever owned the timer may have
+    /// ended, and the memory of the timer may be zeros (goroutines have theirs on their stacks).
+    #[inline]
+    fn action(self) -> Action {
         match self {
-            Target::ReadDeadline(pd) => pd.deadline_fired(Mode::Read, now, list),
-            Target::WriteDeadline(pd) => pd.deadline_fired(Mode::Write, now, list),
-            Target::Timer(t) => match t.kind {
-                TimerKind::Wake(slot) => {
-                    if let Some(w) = slot.unblock(Unblock::Ready) {
-                        list.push(w);
-                    }
+            Target::ReadDeadline(pd) => Action::Deadline(pd, Mode::Read),
+            Target::WriteDeadline(pd) => Action::Deadline(pd, Mode::Write),
+            Target::Timer(t) => Action::Timer(t.kind),
+        }
+    }
+}
+
+/// What an entry that is due does.
+enum Action {
+    Timer(TimerKind),
+    Deadline(&'static PollDesc, Mode),
+}
+
+impl Action {
+    fn run(self, now: i64, list: &mut ReadyList) {
+        match self {
+            Action::Deadline(pd, mode) => pd.deadline_fired(mode, now, list),
+            Action::Timer(TimerKind::Wake(slot)) => {
+                if let Some(w) = slot.unblock(Unblock::Ready) {
+                    list.push(w);
                 }
-                TimerKind::Call(f, arg) => f(arg, now, list),
-                TimerKind::Fire(target) => target.fire(now, list),
-            },
+            }
+            Action::Timer(TimerKind::Call(f, arg)) => f(arg, now, list),
+            Action::Timer(TimerKind::Fire(target)) => target.fire(now, list),
         }
     }
 }
@@ -299,6 +315,11 @@ impl Timers {
         self.heap.lock().len()
     }
 
+    /// Gives back memory that a crowd of timers has left behind. Takes the lock.
+    pub fn shrink(&self) {
+        self.heap.lock().shrink();
+    }
+
     /// Whether no timer is armed here. One load.
     pub fn is_empty(&self) -> bool {
         self.wake_time() == 0
@@ -326,11 +347,12 @@ impl Timers {
             && let Some(entry) = heap.pop_due(now)
         {
             left -= 1;
+            let action = entry.target.action();
             // Release: who finds the entry in no heap and arms it elsewhere comes after its removal.
             entry.target.link().home.store(0, Release);
             self.publish(&heap);
             drop(heap);
-            entry.target.fire(now, ready);
+            action.run(now, ready);
             heap = self.heap.lock();
         }
         heap.earliest()

@@ -74,7 +74,13 @@ pub(crate) fn take_p_back(mp: &'static M, gp: &'static G) {
 /// Waits for a P. The goroutine that calls has none.
 #[allow(unsafe_code)]
 pub(crate) fn need_p(gp: &'static G) {
-    // SAFETY: gp is the calling goroutine.
+    if crate::span::in_use() {
+        return crate::span::outside(gp, || {
+            // SAFETY: gp is the calling goroutine.
+            unsafe { gp.suspend(Request::NeedP) };
+        });
+    }
+    // SAFETY: as above.
     unsafe { gp.suspend(Request::NeedP) };
 }
 

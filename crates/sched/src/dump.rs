@@ -9,11 +9,12 @@
 //! created at src/main.rs:12
 //! ```
 //!
-//! How it is done. Every goroutine ever made is in one list, and its status word says whether it runs, waits its turn,
-//! or is parked. A parked one is claimed (see `park::Claim`), so that nobody can resume it, and then resumed by the
-//! dump itself with a word that tells it to write its backtrace down and to stay parked. It runs for some microseconds,
-//! on its own stack, by the program's own unwinder. One that is readied meanwhile goes on as soon as it has been looked
-//! at. The world is never stopped: each goroutine is shown as it was at one moment, but not all at the same.
+//! How it is done. Every stack that is in use has a header with a status word, which says whether it runs, waits its
+//! turn, or is parked. A parked one is claimed (see `park::Claim`), so that nobody can resume it, and then resumed by
+//! the dump itself with a word that tells it to write its backtrace down and to stay parked. It runs for some
+//! microseconds, on its own stack, by the program's own unwinder. One that is readied meanwhile goes on as soon as it
+//! has been looked at. The world is never stopped: each goroutine is shown as it was at one moment, but not all at the
+//! same.
 //!
 //! A backtrace touches a page or two of stack that the goroutine may not have used yet. So that a dump of a hundred
 //! thousand does not grow the memory of the process by as many pages, the number of backtraces is bounded: see
@@ -38,7 +39,7 @@ use crate::sched::SCHED;
 
 mod names;
 
-/// How many goroutines are copied from the list of all at a time, under the scheduler lock.
+/// How many goroutines are looked up at a time, under the lock of the stacks.
 const CHUNK: usize = 1024;
 
 /// How often a goroutine is looked at that is moving at that moment.
@@ -113,6 +114,8 @@ pub struct Backtrace {
 pub struct GoroutineInfo {
     /// Its id, as [`goroutine_id`](crate::goroutine_id) returns it.
     pub id: u64,
+    /// Its name, if it was given one: see [`SpawnOptions`](crate::SpawnOptions).
+    pub name: Option<Arc<str>>,
     /// What it does.
     pub state: GoroutineState,
     /// How long it has been parked, to about 10 ms; none if it is not.
@@ -143,6 +146,9 @@ impl fmt::Display for GoroutineInfo {
         }
         if self.locked_to_thread {
             f.write_str(", locked to thread")?;
+        }
+        if let Some(name) = &self.name {
+            write!(f, ", {name:?}")?;
         }
         f.write_str("]:\n")?;
         if let Some(backtrace) = &self.backtrace {
@@ -242,14 +248,10 @@ impl DumpOptions {
     fn collect(&self) -> Vec<GoroutineInfo> {
         let mut looker = Looker::new(self);
         let (mut found, mut chunk) = (Vec::new(), Vec::with_capacity(CHUNK));
-        let mut next = 0;
-        loop {
+        let (mut at, mut more) = (Default::default(), true);
+        while more {
             chunk.clear();
-            chunk.extend(SCHED.lock().allgs.iter().copied().skip(next).take(CHUNK));
-            if chunk.is_empty() {
-                break;
-            }
-            next += chunk.len();
+            more = SCHED.stacks.headers(&mut at, CHUNK, &mut chunk);
             found.extend(chunk.iter().filter_map(|gp| looker.look(gp)));
         }
         let me = crate::goroutine_id();
@@ -334,6 +336,7 @@ fn captured(frames: &Frames) -> Option<RawBacktrace> {
 fn info(gp: &'static G, state: GoroutineState) -> GoroutineInfo {
     GoroutineInfo {
         id: gp.id(),
+        name: crate::options::name_of(gp.id()),
         state,
         waiting_for: None,
         locked_to_thread: gp.is_wired(),

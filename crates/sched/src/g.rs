@@ -1,8 +1,27 @@
 //! G: a goroutine.
 //!
-//! A `G` lives at the very top of its own stack slot and is never freed or moved: a finished goroutine's slot,
+//! A `G` lives at the very top of its own stack slot and is never unmapped or moved: a finished goroutine's slot,
 //! header included, goes to a free list and is used again. So a `*mut G` that somebody kept too long always points
 //! at a `G`, and the status word tells whether it is one that may be made runnable.
+//!
+//! # Zeros are a dead goroutine
+//!
+//! What has been on a free list for long gives its memory back to the kernel (see `stacks`), and the page with the
+//! header is most of that memory. From then on, and at any moment, the header reads as zeros; later it is made anew,
+//! in the same place. So every value that is made of zeros must be what a late reader expects of a dead goroutine, and
+//! every field that somebody but the owner may touch late is an atomic, which `init` stores to:
+//!
+//! - A waker that was kept, an unpark that is late: they hold the address of `parker` or `task`. Zero is NIL, nobody
+//!   waits; they leave a READY mark there, which ends the first wait of the slot's next goroutine too early. Every wait
+//!   stands that: see `park`. `init` leaves both words alone.
+//! - A dump: `status` zero is `Dead`; should it have seen another value before, no slot, no location, the first of the
+//!   reasons are valid values as well.
+//! - A timer that fires this moment: it was taken from its heap before its owner could end, and what it does was read
+//!   before that (`poll::Timers::check`). After that nobody but the owner looks at `timer`.
+//! - A run queue prefetches what it has peeked at, which never faults.
+//!
+//! The alternative, headers in memory of their own that is kept, costs a cache line and a TLB entry more at each
+//! switch.
 //!
 //! # Safety
 //! The plain cells of a `G` belong to whoever owns the goroutine at the moment; the table at [`GStatus`] says who.
@@ -92,7 +111,13 @@ pub(crate) struct G {
     since: AtomicI64,               // owner: see `since`
     id: AtomicU64,                  // newproc; dumps read it
     start: AtomicPtr<Location<'static>>, // newproc, or null; dumps read it
-    slot: Slot,                     // constant
+    /// Which of the free lists the goroutine goes to: see `stacks`.
+    class: Cell<u8>, // constant while it lives
+    slot: UnsafeCell<MaybeUninit<Slot>>, // as above
+    /// See `local`; null: none.
+    locals: Cell<*mut ()>, // the goroutine
+    /// See `span`: the goroutine is about to leave its spans, or to enter them again.
+    in_spans: Cell<bool>, // the goroutine
     /// The goroutine's own semaphore, for everything that is not I/O: join, sleep, channels.
     pub(crate) parker: ParkSlot,
     /// Where the goroutine waits for a future; see `block_on` for why it is not `parker`.
@@ -108,39 +133,59 @@ pub(crate) struct G {
 unsafe impl Sync for G {}
 
 impl G {
-    /// Makes the header of a fresh slot and returns it, `Dead`.
+    /// Makes the header of a slot, of the stacks of `class`, and returns it, `Dead`.
     ///
     /// # Safety
-    /// `slot` is fresh: nobody else has or will ever have it.
-    pub(crate) unsafe fn init(slot: Slot) -> NonNull<G> {
-        let gp = G::of_slot(&slot);
-        // SAFETY: `of_slot` is aligned and inside the slot, which is ours alone.
+    /// The slot has just been handed out to the caller: its header is zeros, or a dead one (see the module's text).
+    pub(crate) unsafe fn init(slot: Slot, class: u8) -> &'static G {
+        // SAFETY: `of_slot` is aligned and inside the slot, which is ours. All fields are valid when they are zero, and
+        // stack slots are never unmapped, hence 'static.
+        let g: &'static G = unsafe { G::of_slot(&slot).as_ref() };
+        g.yielder.set(std::ptr::null());
+        g.in_task.set(false);
+        g.habit.set(0);
+        g.class.set(class);
+        g.locals.set(std::ptr::null_mut());
+        g.in_spans.set(false);
+        // Atomics that somebody may still read, or write: `parker` and `task` keep what they have.
+        g.park_slot.store(std::ptr::null_mut(), Ordering::Relaxed);
+        g.status.store(GStatus::Dead as u32, Ordering::Relaxed);
+        g.wait_reason.store(WaitReason::Sleep as u8, Ordering::Relaxed);
+        g.doing.store(Doing::Anything as u8, Ordering::Relaxed);
+        g.wired.store(0, Ordering::Relaxed);
+        g.since.store(0, Ordering::Relaxed);
+        g.id.store(0, Ordering::Relaxed);
+        g.start.store(std::ptr::null_mut(), Ordering::Relaxed);
+        // SAFETY: the owner's cells, and the slot is ours.
         unsafe {
-            gp.write(G {
-                coroutine: UnsafeCell::new(MaybeUninit::uninit()),
-                yielder: Cell::new(std::ptr::null()),
-                park_slot: AtomicPtr::new(std::ptr::null_mut()),
-                status: AtomicU32::new(GStatus::Dead as u32),
-                wait_reason: AtomicU8::new(WaitReason::Sleep as u8),
-                doing: AtomicU8::new(Doing::Anything as u8),
-                wired: AtomicU16::new(0),
-                in_task: Cell::new(false),
-                habit: Cell::new(0),
-                since: AtomicI64::new(0),
-                id: AtomicU64::new(0),
-                start: AtomicPtr::new(std::ptr::null_mut()),
-                slot,
-                parker: ParkSlot::new(),
-                task: ParkSlot::new(),
-                armed: ParkSlot::armed(),
-                timer: UnsafeCell::new(MaybeUninit::uninit()),
-            });
+            (*g.slot.get()).write(slot);
+            (*g.timer.get()).write(Timer::new(TimerKind::Wake(&g.parker)));
         }
-        // SAFETY: just written; stack slots are never unmapped, hence 'static.
-        let g: &'static G = unsafe { gp.as_ref() };
-        // SAFETY: nobody else knows the goroutine yet.
-        unsafe { (*g.timer.get()).write(Timer::new(TimerKind::Wake(&g.parker))) };
-        gp
+        g
+    }
+
+    /// The goroutine's slot.
+    pub(crate) fn slot(&self) -> Slot {
+        // SAFETY: `init` wrote it; only those who own a goroutine that `init` has made ask.
+        unsafe { (*self.slot.get()).assume_init() }
+    }
+
+    /// Which of the free lists it belongs to.
+    #[inline]
+    pub(crate) fn class(&self) -> u8 {
+        self.class.get()
+    }
+
+    /// What `local` keeps here. The goroutine itself.
+    #[inline]
+    pub(crate) fn locals(&self) -> &Cell<*mut ()> {
+        &self.locals
+    }
+
+    /// See `span`. The goroutine itself.
+    #[inline]
+    pub(crate) fn in_spans(&self) -> &Cell<bool> {
+        &self.in_spans
     }
 
     /// Where the header of `slot` lies.
@@ -168,7 +213,7 @@ impl G {
 
     /// Writes down the backtrace of the calling goroutine, which is this one.
     pub(crate) fn capture(&self, frames: &mut Frames) {
-        frames.capture(self.slot.bottom().addr().get(), self.stack_base().addr().get());
+        frames.capture(self.slot().bottom().addr().get(), self.stack_base().addr().get());
     }
 
     /// The highest address that the goroutine's stack may use; the header begins there.
@@ -255,7 +300,7 @@ impl G {
         self.habit.set(0);
         self.start.store(std::ptr::from_ref(start).cast_mut(), Ordering::Relaxed);
         // SAFETY: the slot below the header is this goroutine's alone, and no coroutine is on it: it is `Dead`.
-        let co = unsafe { Coroutine::new(self.stack_base(), self.slot.bottom(), f) };
+        let co = unsafe { Coroutine::new(self.stack_base(), self.slot().bottom(), f) };
         // SAFETY: the owner has exclusive access to the cell. The old value, if any, has returned and owns nothing.
         unsafe { (*self.coroutine.get()).write(co) };
     }
@@ -356,7 +401,7 @@ impl G {
     #[inline]
     pub(crate) fn set_park(&self, slot: &'static ParkSlot, reason: WaitReason) {
         debug_assert!(
-            !(self.slot.bottom().addr()..self.stack_base().addr()).contains(&NonNull::from(slot).addr()),
+            !(self.slot().bottom().addr()..self.stack_base().addr()).contains(&NonNull::from(slot).addr()),
             "a slot on the goroutine's own stack"
         );
         self.park_slot.store(std::ptr::from_ref(slot).cast_mut(), Ordering::Relaxed);

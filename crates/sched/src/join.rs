@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use gopark_poll::{ParkSlot, WaitReason};
 
-use crate::newproc::{SpawnError, catch, newproc};
+use crate::newproc::{SpawnError, newproc_sized, run};
 use crate::park::{Parker, unpark};
 
 /// Shared by a goroutine and its handle.
@@ -193,13 +193,32 @@ where
     F: FnOnce() -> T + Send,
     T: Send,
 {
+    // SAFETY: the caller's promise.
+    unsafe { spawn_sized(0, f, start) }
+}
+
+/// [`spawn_unchecked`] on a stack of this class.
+///
+/// # Safety
+/// As [`spawn_unchecked`].
+#[inline]
+pub(crate) unsafe fn spawn_sized<F, T>(
+    class: u8,
+    f: F,
+    start: &'static Location<'static>,
+) -> Result<JoinHandle<T>, SpawnError>
+where
+    F: FnOnce() -> T + Send,
+    T: Send,
+{
     let packet = Arc::new(Packet::new());
     let theirs = Arc::clone(&packet);
     // SAFETY: the caller's promise.
     unsafe {
-        newproc(
-            move || {
-                theirs.complete(catch(f));
+        newproc_sized(
+            class,
+            move |gp| {
+                theirs.complete(run(gp, f));
             },
             start,
         )?;

@@ -222,7 +222,7 @@ fn read_shared(m: &mut Metrics) {
     m.queues.global = s.runq.len();
     let in_use = SCHED.all_ps().filter(|pp| !pp.is(PStatus::Spare));
     m.queues.local = in_use.map(|pp| pp.runq.len() + usize::from(pp.has_runnext())).collect();
-    let (dead, all) = (SCHED.gfree_len(&s), s.allgs.len());
+    let (dead, all) = (SCHED.gfree_len(&s), s.gcount);
     drop(s);
     let total = all.saturating_sub(dead);
     // Whoever has a thread that neither sleeps nor searches runs a goroutine, with a P or without.
@@ -231,11 +231,8 @@ fn read_shared(m: &mut Metrics) {
     let runnable = (m.queues.global + m.queues.local.iter().sum::<usize>()).min(total - running);
     let waiting = total - running - runnable;
     m.goroutines = Goroutines { total, running, runnable, waiting, created: 0, dead_cached: dead };
-    m.stacks = Stacks { in_use: total, cached: dead, ..SCHED.stacks().map_or_else(Stacks::default, stacks) };
-}
-
-fn stacks(pool: &gopark_sys::stack::StackPool) -> Stacks {
-    Stacks { reserved_bytes: pool.reserved(), ..Stacks::default() }
+    let (reserved_bytes, trimmed) = SCHED.stacks.counts();
+    m.stacks = Stacks { in_use: total, cached: dead, reserved_bytes, trimmed };
 }
 
 /// What each P counts for itself, and what is counted without one.

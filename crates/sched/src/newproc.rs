@@ -15,6 +15,7 @@ use crate::g::{G, GStatus};
 use crate::m::{M, getm};
 use crate::p::{P, PStatus};
 use crate::sched::SCHED;
+use crate::stacks::{gfget_sized, gfget_slow, gfput_shared};
 
 /// Why no goroutine could be started.
 #[derive(Debug)]
@@ -26,6 +27,8 @@ pub enum SpawnError {
     ShuttingDown,
     /// No stack could be had; the text names the limit to raise.
     NoStack(StackError),
+    /// A stack of so many bytes was asked for, which is too small or too large.
+    StackSize(usize),
 }
 
 impl std::fmt::Display for SpawnError {
@@ -34,6 +37,9 @@ impl std::fmt::Display for SpawnError {
             SpawnError::NotStarted => f.write_str(crate::NOT_STARTED),
             SpawnError::ShuttingDown => f.write_str("the gopark runtime is shutting down: no new goroutines"),
             SpawnError::NoStack(err) => write!(f, "no stack for another goroutine: {err}"),
+            SpawnError::StackSize(bytes) => {
+                write!(f, "a stack of {bytes} bytes: the size must be between 16 KiB and 1 GiB")
+            }
         }
     }
 }
@@ -51,6 +57,7 @@ impl From<SpawnError> for std::io::Error {
     fn from(err: SpawnError) -> std::io::Error {
         let kind = match err {
             SpawnError::NoStack(_) => std::io::ErrorKind::OutOfMemory,
+            SpawnError::StackSize(_) => std::io::ErrorKind::InvalidInput,
             _ => std::io::ErrorKind::Other,
         };
         std::io::Error::new(kind, err)
@@ -61,7 +68,7 @@ impl From<SpawnError> for std::io::Error {
 /// wrapping included. A larger one costs an allocation.
 const CLOSURE_MAX: usize = 768;
 
-/// Starts a goroutine that runs `f`.
+/// Starts a goroutine that runs `f`, to which it passes itself.
 ///
 /// `f` goes to the top of the new stack; nothing is allocated but, now and then, a stack, or a box for a large `f`. A
 /// panic in `f` ends this goroutine alone, after the panic hook has spoken.
@@ -71,17 +78,31 @@ const CLOSURE_MAX: usize = 768;
 ///
 /// Go: runtime/proc.go newproc.
 #[inline]
-pub(crate) unsafe fn newproc<F: FnOnce() + Send>(
+pub(crate) unsafe fn newproc<F: FnOnce(&'static G) + Send>(
+    f: F,
+    start: &'static Location<'static>,
+) -> Result<(), SpawnError> {
+    // SAFETY: the caller's promise.
+    unsafe { newproc_sized(0, f, start) }
+}
+
+/// [`newproc`] on a stack of this class: see `stacks`.
+///
+/// # Safety
+/// As [`newproc`].
+#[inline]
+pub(crate) unsafe fn newproc_sized<F: FnOnce(&'static G) + Send>(
+    class: u8,
     f: F,
     start: &'static Location<'static>,
 ) -> Result<(), SpawnError> {
     if const { std::mem::size_of::<F>() > CLOSURE_MAX } {
         let f = Box::new(f);
         // SAFETY: the caller's promise.
-        return unsafe { newproc1(f, start) };
+        return unsafe { newproc1(class, f, start) };
     }
     // SAFETY: as above.
-    unsafe { newproc1(f, start) }
+    unsafe { newproc1(class, f, start) }
 }
 
 /// # Safety
@@ -89,12 +110,17 @@ pub(crate) unsafe fn newproc<F: FnOnce() + Send>(
 ///
 /// Go: runtime/proc.go newproc1.
 #[inline]
-unsafe fn newproc1<F: FnOnce() + Send>(f: F, start: &'static Location<'static>) -> Result<(), SpawnError> {
+unsafe fn newproc1<F: FnOnce(&'static G) + Send>(
+    class: u8,
+    f: F,
+    start: &'static Location<'static>,
+) -> Result<(), SpawnError> {
     let mp = getm();
     let pp = mp.and_then(|mp| mp.p.get());
-    let gp = gfget(mp, pp)?;
+    // The class is known where this is inlined: no branch.
+    let gp = if class == 0 { gfget(pp)? } else { gfget_sized(class)? };
     if SCHED.stopping.load(Ordering::Relaxed) {
-        gfput_anywhere(gp);
+        gfput_shared(gp);
         return Err(SpawnError::ShuttingDown);
     }
     // SAFETY: gp comes from a free list, and the caller's promise.
@@ -116,10 +142,10 @@ pub(crate) fn newproc_task<F: FnOnce() + Send + 'static>(
     const { assert!(std::mem::size_of::<F>() <= CLOSURE_MAX) };
     let mp = getm();
     let pp = mp.and_then(|mp| mp.p.get());
-    match gfget(mp, pp) {
+    match gfget(pp) {
         Ok(gp) => {
             // SAFETY: gp comes from a free list; F is 'static.
-            unsafe { begin(gp, pp, f, start) };
+            unsafe { begin(gp, pp, |_| f(), start) };
             Ok(())
         }
         Err(_) => Err(f),
@@ -128,10 +154,10 @@ pub(crate) fn newproc_task<F: FnOnce() + Send + 'static>(
 
 /// A dead goroutine for the caller to have.
 #[inline]
-fn gfget(mp: Option<&'static M>, pp: Option<&'static P>) -> Result<&'static G, SpawnError> {
+fn gfget(pp: Option<&'static P>) -> Result<&'static G, SpawnError> {
     match pp.and_then(|pp| pp.gfget()) {
         Some(gp) => Ok(gp),
-        None => gfget_slow(mp),
+        None => gfget_slow(pp),
     }
 }
 
@@ -141,7 +167,7 @@ fn gfget(mp: Option<&'static M>, pp: Option<&'static P>) -> Result<&'static G, S
 /// `gp` is dead and the caller's; everything that `f` borrows lives until `f` has run; `f` is no larger than
 /// [`CLOSURE_MAX`].
 #[inline]
-unsafe fn begin<F: FnOnce() + Send>(
+unsafe fn begin<F: FnOnce(&'static G) + Send>(
     gp: &'static G,
     pp: Option<&'static P>,
     f: F,
@@ -158,7 +184,7 @@ unsafe fn begin<F: FnOnce() + Send>(
     unsafe {
         gp.set_entry(id, start, move |yielder, _mp| {
             gp.set_yielder(yielder);
-            run_entry(f);
+            run_entry(gp, f);
         });
     }
     gp.casgstatus(GStatus::Dead, GStatus::Runnable);
@@ -166,10 +192,24 @@ unsafe fn begin<F: FnOnce() + Send>(
 }
 
 /// Runs the goroutine's function; a panic ends here.
-fn run_entry<F: FnOnce()>(f: F) {
-    if let Err(payload) = catch(f) {
+fn run_entry<F: FnOnce(&'static G)>(gp: &'static G, f: F) {
+    if let Err(payload) = run(gp, move || f(gp)) {
         discard(payload);
     }
+}
+
+/// Calls a goroutine's function; what it leaves behind in the goroutine `gp`, which is the caller, is gone afterwards:
+/// whoever waits for its end finds that, too.
+#[inline]
+pub(crate) fn run<T>(gp: &'static G, f: impl FnOnce() -> T) -> std::thread::Result<T> {
+    let result = catch(f);
+    if !gp.locals().get().is_null() {
+        crate::local::end_of_goroutine(gp);
+    }
+    if crate::span::in_use() {
+        crate::span::end(gp);
+    }
+    result
 }
 
 /// Calls user code at the base of a goroutine; a panic is its error, or the end of the process if the builder was told
@@ -202,38 +242,11 @@ pub(crate) fn discard(payload: Box<dyn std::any::Any + Send>) {
     }
 }
 
-/// A dead goroutine when the P's cache is empty: from the global cache, or a new stack.
-#[cold]
-#[inline(never)]
-fn gfget_slow(mp: Option<&'static M>) -> Result<&'static G, SpawnError> {
-    let mut s = SCHED.lock();
-    if let Some(pp) = mp.and_then(|mp| mp.p.get()) {
-        pp.gfrefill(&mut s.gfree);
-        if let Some(gp) = pp.gfget() {
-            return Ok(gp);
-        }
-    } else if let Some(gp) = s.gfree.pop() {
-        return Ok(gp);
-    }
-    drop(s);
-    let stacks = SCHED.stacks().ok_or(SpawnError::NotStarted)?;
-    let slot = stacks.alloc().map_err(SpawnError::NoStack)?;
-    // SAFETY: the slot is fresh.
-    let gp = unsafe { G::from_ptr(G::init(slot).as_ptr()) };
-    SCHED.lock().allgs.push(gp);
-    Ok(gp)
-}
-
 /// Puts a finished goroutine on a free list. On g0.
 #[inline]
 pub(crate) fn gfput(mp: &'static M, gp: &'static G) {
     match mp.p.get() {
-        Some(pp) => pp.gfput(gp),
-        None => SCHED.lock().gfree.push(gp),
+        Some(pp) if gp.class() == 0 => pp.gfput(gp),
+        _ => gfput_shared(gp),
     }
-}
-
-#[cold]
-fn gfput_anywhere(gp: &'static G) {
-    SCHED.lock().gfree.push(gp);
 }

@@ -31,8 +31,13 @@ fn report(slot: Slot, out: &mut dyn FnMut(&[u8])) {
         out(b",");
     }
     out(b" has overflowed its stack of ");
-    number(SCHED.config().map_or(0, |c| c.stack_size as u64), out);
-    out(b" bytes; Runtime::builder().stack_size(..) makes it larger\n");
+    let size = slot.top().addr().get() - slot.bottom().addr().get();
+    number(size as u64, out);
+    if SCHED.config().is_some_and(|c| c.stack_size <= size) {
+        out(b" bytes; Runtime::builder().stack_size(..) makes it larger\n");
+    } else {
+        out(b" bytes; SpawnOptions::stack_size(..) makes it larger\n");
+    }
     out(b"fatal error: stack overflow\n");
 }
 

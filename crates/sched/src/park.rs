@@ -85,6 +85,9 @@ fn gopark_on(mp: Option<&'static M>, slot: &'static ParkSlot, reason: WaitReason
     match mp {
         Some(mp) => match mp.curg.get() {
             Some(gp) if !must_stay(gp) => {
+                if crate::span::in_use() {
+                    return park_outside_spans(gp, slot, reason);
+                }
                 gp.set_park(slot, reason);
                 // SAFETY: gp is the calling goroutine.
                 unsafe { gp.park() };
@@ -94,6 +97,17 @@ fn gopark_on(mp: Option<&'static M>, slot: &'static ParkSlot, reason: WaitReason
         },
         None => thread_park(slot),
     }
+}
+
+/// See `span`. Subscribers may park as well: the goroutine says where it parks after they have run.
+#[cold]
+#[inline(never)]
+fn park_outside_spans(gp: &'static G, slot: &'static ParkSlot, reason: WaitReason) {
+    crate::span::outside(gp, || {
+        gp.set_park(slot, reason);
+        // SAFETY: gp is the calling goroutine.
+        unsafe { gp.park() };
+    });
 }
 
 /// A goroutine that must stay waits like a thread; its P goes to somebody else, and it goes on without one.

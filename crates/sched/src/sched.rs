@@ -18,6 +18,7 @@ use crate::gqueue::{GList, GQueue};
 use crate::m::M;
 use crate::p::{P, PStatus};
 use crate::rt::Config;
+use crate::stacks::{Lists, Stacks};
 use crate::wake::Wake;
 
 /// The largest GOMAXPROCS. Go has no limit; 1,024 is what its own test starts.
@@ -67,7 +68,7 @@ pub(crate) struct Sched {
     /// True once the failure to start a thread was logged.
     thread_failure_logged: AtomicBool,
     config: OnceLock<Config>,
-    stacks: OnceLock<StackPool>,
+    pub(crate) stacks: Stacks,
 }
 
 /// What the scheduler lock guards.
@@ -96,8 +97,10 @@ pub(crate) struct Synced {
     pub(crate) stuck: usize,
     /// True while sysmon sleeps until a P becomes busy.
     pub(crate) sysmonwait: bool,
-    /// Every goroutine header ever made.
-    pub(crate) allgs: Vec<&'static G>,
+    /// The same for stacks of other sizes, and how far all of it is in use.
+    pub(crate) lists: Lists,
+    /// How many goroutines have a stack: those that exist, and the dead ones on the free lists.
+    pub(crate) gcount: usize,
 }
 
 impl Sched {
@@ -116,7 +119,8 @@ impl Sched {
                 active: 0,
                 stuck: 0,
                 sysmonwait: false,
-                allgs: Vec::new(),
+                lists: Lists::new(),
+                gcount: 0,
             }),
             runqsize: AtomicUsize::new(0),
             wake: Wake::new(),
@@ -135,7 +139,7 @@ impl Sched {
             refuse_threads: AtomicBool::new(false),
             thread_failure_logged: AtomicBool::new(false),
             config: OnceLock::new(),
-            stacks: OnceLock::new(),
+            stacks: Stacks::new(),
         }
     }
 
@@ -147,7 +151,7 @@ impl Sched {
     /// Fixes the configuration; false if somebody was first.
     pub(crate) fn init(&self, config: Config, stacks: StackPool) -> bool {
         let procs = config.max_procs;
-        if self.stacks.set(stacks).is_err() {
+        if !self.stacks.set_default(stacks) {
             return false;
         }
         let mut s = self.lock();
@@ -172,11 +176,6 @@ impl Sched {
 
     pub(crate) fn config(&self) -> Option<&Config> {
         self.config.get()
-    }
-
-    /// None before the runtime is started.
-    pub(crate) fn stacks(&self) -> Option<&StackPool> {
-        self.stacks.get().filter(|_| self.is_started())
     }
 
     pub(crate) fn max_threads(&self) -> usize {
@@ -317,15 +316,15 @@ impl Sched {
         Some(first)
     }
 
-    /// How many goroutines exist: headers ever made, less those on free lists. A snapshot.
+    /// How many goroutines exist: those that have a stack, less those on free lists. A snapshot.
     pub(crate) fn gcount(&self) -> usize {
         let s = self.lock();
-        s.allgs.len().saturating_sub(self.gfree_len(&s))
+        s.gcount.saturating_sub(self.gfree_len(&s))
     }
 
     /// How many finished goroutines are kept.
     pub(crate) fn gfree_len(&self, s: &Synced) -> usize {
-        s.gfree.len() + self.all_ps().map(P::ngfree).sum::<usize>()
+        s.gfree.len() + s.lists.len() + self.all_ps().map(P::ngfree).sum::<usize>()
     }
 
     /// The error that a test wants in place of a thread.

@@ -11,7 +11,7 @@ use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 
 use gopark_poll::WaitReason;
 
-use crate::newproc::{call, catch, discard, newproc};
+use crate::newproc::{call, discard, newproc, run};
 use crate::park::{Parker, unpark};
 
 /// Hands out goroutines that may borrow what lives for `'env`. See [`scope`].
@@ -60,9 +60,9 @@ impl<'scope> Scope<'scope, '_> {
         // SAFETY: `scope` waits for count_out, which runs after f is consumed.
         let started = unsafe {
             newproc(
-                move || {
+                move |gp| {
                     let out = out;
-                    if let Err(payload) = catch(f) {
+                    if let Err(payload) = run(gp, f) {
                         out.0.panicked.store(true, Ordering::Relaxed); // published by count_out
                         discard(payload);
                     }

@@ -55,7 +55,13 @@ fn yield_m(mp: &'static M) {
     if must_stay(gp) {
         return yield_wired(mp);
     }
-    // SAFETY: gp is the calling goroutine.
+    if crate::span::in_use() {
+        return crate::span::outside(gp, || {
+            // SAFETY: gp is the calling goroutine.
+            unsafe { gp.suspend(Request::Yield) };
+        });
+    }
+    // SAFETY: as above.
     unsafe { gp.suspend(Request::Yield) };
 }
 

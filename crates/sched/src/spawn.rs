@@ -95,5 +95,5 @@ where
 {
     let start = Location::caller();
     // SAFETY: F is 'static.
-    unsafe { newproc(move || f().report(start), start) }
+    unsafe { newproc(move |_| f().report(start), start) }
 }

@@ -24,6 +24,7 @@ use crate::m::{M, idle_ms_to_retire, retire_idle_ms};
 use crate::p::{P, PStatus};
 use crate::sched::{SCHED, Synced};
 use crate::schedtrace::Schedtrace;
+use crate::stacks::Trimmer;
 
 /// The shortest sleep between two looks, in µs. Go: sysmon's 20.
 const DELAY_MIN_US: u32 = 20;
@@ -76,6 +77,7 @@ pub(crate) fn sysmon() {
     let (mut ready, mut room) = (ReadyList::new(), Room::new());
     let (mut idle, mut delay) = (0, DELAY_MIN_US);
     let (mut all_idle_since, mut trimmed) = (0, 0);
+    let mut trimmer = Trimmer::new();
     loop {
         gopark_sys::time::usleep(trace.limit(delay));
         let mut now = crate::rt::nanotime();
@@ -90,7 +92,9 @@ pub(crate) fn sysmon() {
             if all_idle_since == 0 {
                 all_idle_since = now;
             }
-            if now - all_idle_since > DEEP_SLEEP_AFTER_NS {
+            let quiet = now - all_idle_since;
+            // Memory first, if there is some to give back: asleep it would never be.
+            if quiet > DEEP_SLEEP_AFTER_NS && !trimmer.idle(quiet, now, || SCHED.seems_idle()) {
                 if deep_sleep(trace.deep_limit()) {
                     (idle, delay, all_idle_since) = (0, DELAY_MIN_US, 0);
                     watches.clear();
@@ -99,6 +103,7 @@ pub(crate) fn sysmon() {
             }
         } else {
             all_idle_since = 0;
+            trimmer.busy(now);
         }
         crate::coarse::set(now);
         trace.tick(now);

@@ -48,7 +48,7 @@ fn an_overflow_names_the_goroutine_its_size_and_where_it_started() {
     const TEST: &str = "an_overflow_names_the_goroutine_its_size_and_where_it_started";
     let at = format!("goroutine 1, started at crates/sched/tests/overflow.rs:{STARTED_AT}, has overflowed");
     let words =
-        [&*at, "its stack of 131072 bytes", "stack_size(..) makes it larger", "fatal error: stack overflow"];
+        [&*at, "its stack of 135168 bytes", "stack_size(..) makes it larger", "fatal error: stack overflow"];
     overflows(TEST, &[], &words, || {
         let _rt = start(Runtime::builder().max_procs(1).stack_size(128 * 1024));
         go_and_overflow();

@@ -146,8 +146,8 @@ fn reserve(bytes: usize) -> Result<*mut u8, Errno> {
 /// Puts untouched memory in the place of the `bytes` at `at`: no page, no guard and no page table is left of them.
 ///
 /// # Safety
-/// The range is a part of a reservation, page-aligned, and nothing in it is in use. (Whoever reads it all the same finds
-/// what was there or zeros: there is no moment at which nothing is mapped.)
+/// The range is a part of a reservation, page-aligned, and nothing in it is in use. (Whoever reads it all the same
+/// finds what was there or zeros: there is no moment at which nothing is mapped.)
 unsafe fn map_again(at: *mut u8, bytes: usize) -> Result<(), Errno> {
     map(at, bytes, libc::MAP_FIXED).map(drop)
 }

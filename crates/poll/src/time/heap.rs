@@ -30,6 +30,11 @@ impl Heap {
         self.entries.len()
     }
 
+    /// Keeps room for twice of what is there, or a page full.
+    pub(super) fn shrink(&mut self) {
+        self.entries.shrink_to((self.entries.len() * 2).max(128));
+    }
+
     /// 0: none.
     #[inline]
     pub(super) fn earliest(&self) -> i64 {

@@ -1,7 +1,7 @@
 //! Slots of one size: handing them out, and giving back to the kernel what they have cost.
 //!
-//! Which slots are in use is in bit maps, not in the slots themselves: a free slot costs one bit. The lowest free one is
-//! handed out first, so that what is in use stays together.
+//! Which slots are in use is in bit maps, not in the slots themselves: a free slot costs one bit. The lowest free one
+//! is handed out first, so that what is in use stays together.
 //!
 //! A released slot loses its pages at once. Its page tables, and the guard's entries in them, are shared with its
 //! neighbours: at the default size half a KiB a slot, which is 100 MB for 200,000. So when all slots of a *group* have
@@ -23,9 +23,7 @@ use std::ptr::NonNull;
 use parking_lot::Mutex;
 
 use super::guard::Guards;
-use super::{
-    GUARD_PAGES, SLABS, Slot, StackError, discard, map_again, page_size, reserve, reserve_aligned,
-};
+use super::{GUARD_PAGES, SLABS, Slot, StackError, discard, map_again, page_size, reserve, reserve_aligned};
 use crate::errno::Errno;
 
 /// The most slots of a pool's first reservation; each further one is twice as large.
@@ -181,7 +179,8 @@ impl StackPool {
         let index = word * 64 + bit as usize;
         if slab.guarded[word] >> bit & 1 == 0 {
             // As many as follow without one, in this word.
-            let n = ((slab.guarded[word] >> bit).trailing_zeros().min(64 - bit) as usize).min(slab.slots - index);
+            let n =
+                ((slab.guarded[word] >> bit).trailing_zeros().min(64 - bit) as usize).min(slab.slots - index);
             let (first, guard) = (slab.at(index, self.slot_size), GUARD_PAGES * page_size());
             let n = guards.install(first, self.slot_size, guard, n)?;
             slab.guarded[word] |= !0 >> (64 - n) << bit;
@@ -203,8 +202,8 @@ impl StackPool {
     /// A few system calls for slots next to each other. Locked memory (mlockall) stays as it is, content included.
     ///
     /// # Safety
-    /// The slots are of this pool and the caller's, and each is there once. Nothing in them is in use; but that pointers
-    /// into them are kept, and even used, is allowed: see [`StackPool::alloc`].
+    /// The slots are of this pool and the caller's, and each is there once. Nothing in them is in use; but that
+    /// pointers into them are kept, and even used, is allowed: see [`StackPool::alloc`].
     pub unsafe fn release(&self, slots: &mut [Slot]) {
         slots.sort_unstable_by_key(|slot| slot.top.addr());
         let work = self.synced.lock().begin(slots, self.slot_size);
@@ -229,8 +228,8 @@ impl StackPool {
         s.released += slots.len() as u64;
     }
 
-    /// Calls `f` with up to `max` slots that somebody has, in no order that means anything, beginning at `from`; returns
-    /// where to go on, or none at the end.
+    /// Calls `f` with up to `max` slots that somebody has, in no order that means anything, beginning at `from`;
+    /// returns where to go on, or none at the end.
     ///
     /// One that was handed out this moment may be among them, and one that was released.
     pub fn live_slots(&self, from: LiveCursor, max: usize, mut f: impl FnMut(Slot)) -> Option<LiveCursor> {
@@ -268,7 +267,8 @@ impl StackPool {
         let start = loop {
             // A product that wrapped would be reserved, and slots lie beyond it.
             let bytes = slots.checked_mul(self.slot_size).ok_or(Errno::ENOMEM);
-            let reserved = bytes.and_then(|n| if slots >= GROUP { reserve_aligned(n, align) } else { reserve(n) });
+            let reserved =
+                bytes.and_then(|n| if slots >= GROUP { reserve_aligned(n, align) } else { reserve(n) });
             match reserved {
                 Ok(start) => break start,
                 // An address-space limit may still allow a smaller one.
@@ -331,7 +331,9 @@ impl Synced {
             };
             match runs.last_mut() {
                 // Not over the end of a group: that may be somebody else's to do.
-                Some((slab, run)) if *slab == i && run.end == index && index % GROUP != 0 => run.end += 1,
+                Some((slab, run)) if *slab == i && run.end == index && !index.is_multiple_of(GROUP) => {
+                    run.end += 1
+                }
                 _ => runs.push((i, index..index + 1)),
             }
         }
