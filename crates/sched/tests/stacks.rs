@@ -64,7 +64,7 @@ fn memory_returns_after_a_burst() {
             let (begin, limit) = (Instant::now(), before + before / 10);
             let mut after = memory();
             while after > limit && begin.elapsed() < Duration::from_secs(10) {
-                std::thread::sleep(Duration::from_millis(20)); // how often we look
+                std::thread::sleep(Duration::from_millis(20)); // not for ordering: how often we look
                 after = memory();
             }
             println!(
