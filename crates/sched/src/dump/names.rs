@@ -33,15 +33,20 @@ const ENTRY: &[&str] = &[
     "stack_init_trampoline",
 ];
 
+/// The last of ours before a goroutine's own function.
+const BASE: &[&str] = &["gopark_sched::newproc::"];
+
 /// The frames between the call that waits and the goroutine's function. Where nothing is known by name all are kept.
 pub(super) fn without_runtime(mut frames: Vec<Frame>) -> Vec<Frame> {
     let own = frames.iter().take_while(|f| is_of(f, PARKING)).count();
     frames.drain(..own);
     let entry = frames.iter().rev().take_while(|f| is_of(f, ENTRY)).count();
-    // A goroutine of the runtime's own has nothing else.
-    if entry < frames.len() {
-        frames.truncate(frames.len() - entry);
-    }
+    let keep = match frames.len() - entry {
+        // Nothing but ours: the goroutine's own function was inlined, or is ours as well.
+        0 => frames.iter().position(|f| is_of(f, BASE)).unwrap_or(frames.len()),
+        own => own,
+    };
+    frames.truncate(keep.max(1));
     frames
 }
 
@@ -91,8 +96,14 @@ mod tests {
     }
 
     #[test]
-    fn a_goroutine_of_the_runtime_keeps_its_frames() {
-        let stack = ["gopark_sched::g::G::park", "gopark_sched::signal::pump", "gopark_sched::newproc::call"];
-        assert_eq!(without_runtime(frames(&stack)), frames(&stack[1..]));
+    fn a_goroutine_without_a_function_of_its_own_keeps_what_it_called() {
+        let stack = [
+            "gopark_sched::g::G::park",
+            "gopark_sched::sleep::sleep",
+            "gopark_sched::newproc::catch::{{closure}}",
+            "std::panicking::catch_unwind",
+            "gopark_sched::newproc::call",
+        ];
+        assert_eq!(without_runtime(frames(&stack)), frames(&stack[1..2]));
     }
 }
