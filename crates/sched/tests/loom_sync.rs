@@ -232,10 +232,7 @@ fn mutex_of_two() {
         model(3, spins, waits, || {
             let m = Guarded::new(RawMutex::new());
             let (a, b) = (m.clone(), m.clone());
-            together!(
-                move || (0..2).for_each(|_| use_mutex(&a)),
-                move || (0..2).for_each(|_| use_mutex(&b))
-            );
+            together!(move || (0..2).for_each(|_| use_mutex(&a)), move || (0..2).for_each(|_| use_mutex(&b)));
             assert_eq!(m.get(), 4);
         });
     }
@@ -257,6 +254,16 @@ fn mutex_of_three_that_spin() {
     three(2, 1, Waits::Long, [use_mutex; 3]);
 }
 
+/// Who unlocks can find, when it gets to the list, that the mutex has had two holders since, and starves.
+#[test]
+fn mutex_of_three_that_come_again() {
+    fn use_twice(m: &M) {
+        use_mutex(m);
+        use_mutex(m);
+    }
+    three(3, 0, Waits::Long, [use_mutex, use_twice, use_twice]);
+}
+
 #[test]
 fn mutex_with_a_time_limit() {
     three(2, 0, Waits::Short, [use_mutex, use_mutex_in_time, use_mutex]);
@@ -264,12 +271,12 @@ fn mutex_with_a_time_limit() {
 
 #[test]
 fn mutex_with_two_time_limits() {
-    three(2, 0, Waits::Long, [use_mutex, use_mutex_in_time, use_mutex_in_time]);
+    three(3, 0, Waits::Long, [use_mutex, use_mutex_in_time, use_mutex_in_time]);
 }
 
 #[test]
 fn mutex_with_a_time_limit_that_starves() {
-    three(2, 1, Waits::Long, [use_mutex, use_mutex_in_time, use_mutex]);
+    three(3, 0, Waits::Long, [use_mutex, use_mutex_in_time, use_mutex]);
 }
 
 #[test]
@@ -351,6 +358,7 @@ fn rwlock_reader_and_writer() {
 #[test]
 fn rwlock_two_readers_and_a_writer() {
     rwlock(2, &[read, read, write]);
+    rwlock(2, &[read, write, read]);
 }
 
 #[test]
@@ -412,14 +420,27 @@ fn semaphore_of_one_is_a_lock() {
     });
 }
 
+/// As a lock for readers and writers: who takes all sees what both who took one have done.
 #[test]
 fn semaphore_with_weights() {
     model(2, 0, Waits::Short, || {
-        let p = Arc::new(Permits::new(2));
-        let (a, b, c) = (p.clone(), p.clone(), p.clone());
-        together!(move || take(&a, 2), move || take(&b, 1), move || take(&c, 1));
-        assert_eq!(p.available(), 2);
-        assert!(p.try_acquire(2), "nobody is queued");
+        let p = Guarded::new(Permits::new(2));
+        let look = |p: Arc<Guarded<Permits>>| {
+            move || {
+                p.lock.acquire(1);
+                p.get();
+                p.lock.release(1);
+            }
+        };
+        let all = p.clone();
+        let write = move || {
+            all.lock.acquire(2);
+            all.add();
+            all.lock.release(2);
+        };
+        together!(look(p.clone()), write, look(p.clone()));
+        assert_eq!(p.lock.available(), 2);
+        assert!(p.lock.try_acquire(2), "nobody is queued");
     });
 }
 
@@ -430,6 +451,11 @@ fn semaphore_with_a_time_limit() {
         let p = Arc::new(Permits::new(2));
         let (a, b, c) = (p.clone(), p.clone(), p.clone());
         together!(move || take(&a, 1), move || take_in_time(&b, 2), move || take(&c, 1));
+        assert_eq!(p.available(), 2);
+        p.acquire(1);
+        let (a, b) = (p.clone(), p.clone());
+        together!(move || take_in_time(&a, 2), move || take(&b, 1));
+        p.release(1);
         assert_eq!(p.available(), 2);
         assert!(p.try_acquire(2), "nobody is queued");
     });
@@ -484,14 +510,11 @@ fn wait_group_used_again_too_early() {
         let g = Arc::new(GroupCount::default());
         g.add(1);
         let (a, b) = (g.clone(), g.clone());
-        together!(
-            move || assert!(a.wait(None)),
-            move || {
-                b.add(-1);
-                b.add(1);
-                b.add(-1);
-            }
-        );
+        together!(move || assert!(a.wait(None)), move || {
+            b.add(-1);
+            b.add(1);
+            b.add(-1);
+        });
         assert!(g.is_zero());
     });
 }

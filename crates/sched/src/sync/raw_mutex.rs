@@ -17,7 +17,9 @@
 //! | `WAITERS` | the list is not empty | who queues up | who takes the last one off |
 //!
 //! `STARVING` and `WAITERS` change under the list's lock only, so there `WAITERS` says exactly what it means. A mutex
-//! that is `STARVING` and not `LOCKED` is in the hands of somebody who is about to hand it over.
+//! that is `STARVING` and not `LOCKED` is in the hands of somebody who is about to hand it over. `WOKEN` stands for one
+//! waiter at a time, and only the one it stands for can set `STARVING`, in the step that clears `WOKEN`: the two are
+//! never set together.
 //!
 //! Go counts its waiters in the word, and the one that is handed the mutex corrects the count and the mode. Here the
 //! list is the mutex's own, so who unlocks does that, and a waiter that gives up needs no permit to be made up for.
@@ -229,8 +231,8 @@ impl RawMutex {
     #[cold]
     #[inline(never)]
     fn release_slow(&self, now: u32) {
-        // With a waiter on its way, or a new holder, the list is theirs to see to.
-        if now & WAITERS == 0 || now & (STARVING | WOKEN) == WOKEN {
+        // With a waiter on its way the list is left to that one.
+        if now & WAITERS == 0 || now & WOKEN != 0 {
             return;
         }
         let mut list = self.list.lock();

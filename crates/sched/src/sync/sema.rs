@@ -182,7 +182,10 @@ fn park_until(parker: &Parker, wait: &Wait, reason: WaitReason, deadline: Option
 }
 
 /// The most that are unparked between two looks at the lock.
+#[cfg(not(loom))]
 const BATCH: usize = 16;
+#[cfg(loom)]
+const BATCH: usize = 1;
 
 /// Slots to unpark when the lock is free.
 pub(crate) struct Slots {
