@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use gopark_poll::{Fd, FdKind};
 use gopark_sched::chan::{Select, bounded as channel, never, unbounded};
+use gopark_sched::sync::{Barrier, Condvar, Mutex, Pool, RwLock, Semaphore, WaitGroup};
 use gopark_sched::{blocking, go, scope, select, sleep, yield_now};
 use util::*;
 
@@ -150,6 +151,80 @@ fn channels_allocate_nothing() {
         });
         assert!(counts[10..].contains(&0), "{name}: allocations of each forty: {counts:?}");
     }
+}
+
+/// Calls `f` on several goroutines at a time.
+fn together(f: fn()) {
+    scope(|s| (0..8).for_each(|_| s.go(f)));
+}
+
+#[test]
+fn waiting_for_locks_allocates_nothing() {
+    let _alone = alone();
+    runtime();
+    if gopark_sched::debug_counts().runq == "deque" {
+        return; // as above
+    }
+    static MUTEX: Mutex<usize> = Mutex::new(0);
+    static RWLOCK: RwLock<usize> = RwLock::new(0);
+    static SEMAPHORE: Semaphore = Semaphore::new(2);
+    static CHANGED: Condvar = Condvar::new();
+    static BARRIER: Barrier = Barrier::new(8);
+    static POOL: Pool<Vec<u8>> = Pool::buffers(64);
+    static GROUP: std::sync::LazyLock<WaitGroup> = std::sync::LazyLock::new(WaitGroup::new);
+    allocates_nothing("mutex", || {
+        together(|| {
+            let mut guard = MUTEX.lock();
+            yield_now();
+            *guard += 1;
+            drop(guard);
+            drop(MUTEX.try_lock_for(Duration::from_micros(20)));
+        });
+    });
+    allocates_nothing("reader-writer lock", || {
+        together(|| {
+            let guard = RWLOCK.read();
+            yield_now();
+            drop(guard);
+            let mut guard = RWLOCK.write();
+            yield_now();
+            *guard += 1;
+        });
+    });
+    allocates_nothing("semaphore", || {
+        together(|| {
+            let permit = SEMAPHORE.acquire(2);
+            yield_now();
+            drop(permit);
+            drop(SEMAPHORE.acquire_timeout(1, Duration::from_micros(20)));
+        });
+    });
+    allocates_nothing("condition variable", || {
+        let before = *MUTEX.lock();
+        GROUP.add(1);
+        go(|| {
+            yield_now();
+            *MUTEX.lock() += 1;
+            CHANGED.notify_all();
+            GROUP.done();
+        });
+        let mut guard = MUTEX.lock();
+        CHANGED.wait_while(&mut guard, |now| *now == before);
+        drop(guard);
+        GROUP.wait();
+    });
+    allocates_nothing("wait group", || {
+        (0..100).for_each(|_| GROUP.go(yield_now));
+        GROUP.wait();
+    });
+    allocates_nothing("barrier", || together(|| _ = BARRIER.wait()));
+    allocates_nothing("pool", || {
+        together(|| {
+            let mut buffers: [_; 4] = std::array::from_fn(|_| POOL.get());
+            buffers[0].extend_from_slice(&[1; 64]);
+            yield_now();
+        });
+    });
 }
 
 /// Two goroutines that wait for each other through the poller.

@@ -261,7 +261,7 @@ fn mutex_of_three_that_come_again() {
         use_mutex(m);
         use_mutex(m);
     }
-    three(3, 0, Waits::Long, [use_mutex, use_twice, use_twice]);
+    three(3, 0, Waits::Long, [use_mutex, use_mutex, use_twice]);
 }
 
 #[test]
@@ -369,6 +369,22 @@ fn rwlock_two_writers_and_a_reader() {
 #[test]
 fn rwlock_a_reader_gives_up() {
     rwlock(2, &[read_in_time, read, write]);
+}
+
+/// The writer has admitted the reader, but not told it yet, when its time is up: it is in.
+#[test]
+fn rwlock_a_reader_gives_up_too_late() {
+    model(3, 0, Waits::Short, || {
+        let l = Guarded::new(RawRwLock::new());
+        l.lock.acquire_exclusive();
+        let (a, b) = (l.clone(), l.clone());
+        let readers = [thread::spawn(move || read(&a)), thread::spawn(move || read_in_time(&b))];
+        l.lock.release_exclusive();
+        for reader in readers {
+            reader.join().unwrap();
+        }
+        write(&l);
+    });
 }
 
 #[test]
@@ -624,7 +640,7 @@ fn all_are_woken() {
                 cond.wake_all(cond.lock(), |_| {});
             }
         };
-        together!(waiter(None), waiter(Some(PAST)), waker);
+        together!(waker, waiter(Some(PAST)), waiter(None));
         assert_eq!(shared.1.lock().len(), 0);
     });
 }

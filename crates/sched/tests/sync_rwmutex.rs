@@ -280,7 +280,7 @@ fn a_mixed_crowd() {
             let check = |pair: &(u64, u64)| assert_eq!(pair.0, pair.1);
             let add = |pair: &mut (u64, u64)| {
                 pair.0 += 1;
-                if limit.as_micros() % 8 == 0 {
+                if limit.as_micros().is_multiple_of(8) {
                     yield_now();
                 }
                 pair.1 += 1;
