@@ -24,7 +24,10 @@ use std::time::Duration;
 
 use gopark_poll::{Fd, FdKind, ParkSlot, WaitReason};
 use gopark_sched::sync::{Condvar, Mutex, WaitGroup};
-use gopark_sched::{Runtime, blocking, chan, debug_counts, go, sleep, spawn, unpark, yield_now};
+use gopark_sched::{
+    Runtime, blocking, chan, debug_counts, go, lock_os_thread, select, set_max_procs, sleep, spawn,
+    unlock_os_thread, unpark, yield_now,
+};
 use gopark_sys::netpoll::Readiness;
 use gopark_sys::sim;
 
@@ -314,6 +317,15 @@ impl Keepers {
         // fire. (Go's rule; a thread woken to poll in its place, each time, would cost more.)
         match sim::random(if self.timers { 5 } else { 4 }) {
             0 | 1 => {
+                if sim::random(2) == 0 {
+                    // Before it in the queue, for the thread that is woken first: that one must wake the next.
+                    let (keepers, ran) = (Arc::clone(self), Arc::clone(&ran));
+                    self.work.add(1);
+                    go(move || {
+                        keepers.hold(&ran);
+                        keepers.work.done();
+                    });
+                }
                 go(child);
                 // Takes its place as the next to run: nobody is woken for that one alone.
                 self.work.add(1);
@@ -342,9 +354,13 @@ impl Keepers {
                 there.recv().unwrap();
             }
         }
-        let token = self.tokens.fetch_update(SeqCst, SeqCst, |n| n.checked_sub(1));
-        if token.is_ok() {
-            sim::block_outside(Arc::as_ptr(&ran).addr(), || ran.load(SeqCst));
+        self.hold(&ran);
+    }
+
+    /// Keeps the P until it ran, if one more may.
+    fn hold(&self, ran: &AtomicBool) {
+        if self.tokens.fetch_update(SeqCst, SeqCst, |n| n.checked_sub(1)).is_ok() {
+            sim::block_outside(std::ptr::from_ref(ran).addr(), || ran.load(SeqCst));
             self.tokens.fetch_add(1, SeqCst);
         }
     }
@@ -424,6 +440,98 @@ fn compensation() -> Work {
     work
 }
 
+/// Selects on both ends of the same channels: every value arrives once.
+fn selects() -> Work {
+    const ACTORS: usize = 4;
+    let work = Work::new(ACTORS + 1);
+    let (a, b) = (chan::bounded(0), chan::bounded(1));
+    let (total, all) = chan::unbounded();
+    for i in 0..ACTORS {
+        let (a, b, total, work) = (a.clone(), b.clone(), total.clone(), work.clone());
+        let actor = move || {
+            let mut left = if i % 2 == 0 { 3 } else { 0 };
+            let mut got = if i % 2 == 0 { 0 } else { 3 };
+            // Three sends or three receives each, on whichever channel can go on.
+            while left + got > 0 {
+                if left > 0 {
+                    select! {
+                        send(a.0, i) -> sent => sent.unwrap(),
+                        send(b.0, i) -> sent => sent.unwrap(),
+                    }
+                    left -= 1;
+                } else {
+                    select! {
+                        recv(a.1) -> value => total.send(value.unwrap()).unwrap(),
+                        recv(b.1) -> value => total.send(value.unwrap()).unwrap(),
+                    }
+                    got -= 1;
+                }
+            }
+            drop((a, b, total));
+            work.done();
+        };
+        if sim::random(4) == 0 { thread(actor) } else { go(actor) }
+    }
+    drop((a, b, total));
+    let end = work.clone();
+    go(move || {
+        let mut found: Vec<usize> = all.iter().collect();
+        found.sort_unstable();
+        assert_eq!(found, [0, 0, 0, 2, 2, 2]);
+        end.done();
+    });
+    work
+}
+
+/// GOMAXPROCS changes while others wait for each other.
+fn resizes() -> Work {
+    let (before, workers) = (debug_counts().procs, 1 + sim::random(2));
+    let work = joins();
+    for _ in 0..workers {
+        work.add(1);
+        let end = work.clone();
+        let worker = move || {
+            for _ in 0..3 {
+                set_max_procs(1 + sim::random(4) as usize);
+                if sim::random(2) == 0 {
+                    sleep(micros(10));
+                }
+            }
+            end.done();
+        };
+        if sim::random(2) == 0 { thread(worker) } else { go(worker) }
+    }
+    sim::until_quiet();
+    set_max_procs(before);
+    work
+}
+
+/// Goroutines that keep their thread, among others.
+fn wired() -> Work {
+    let work = channels();
+    for _ in 0..2 {
+        work.add(1);
+        let (work, (tx, rx)) = (work.clone(), chan::bounded(0));
+        go(move || {
+            lock_os_thread();
+            (0..3).for_each(|i| tx.send(i).unwrap());
+            if sim::random(2) == 0 {
+                yield_now();
+                unlock_os_thread();
+                yield_now();
+            }
+        });
+        go(move || {
+            if sim::random(2) == 0 {
+                lock_os_thread();
+            }
+            assert!(rx.iter().eq(0..3));
+            work.done();
+        });
+    }
+    work
+}
+
 /// A scenario, and whether sysmon must be there.
 type Scenario = (&'static str, fn() -> Work);
 
@@ -438,6 +546,9 @@ const ALONE: &[Scenario] = &[
     ("blocking_sections", blocking_sections),
     ("found_by_others", found_by_others),
     ("crowds", crowds),
+    ("selects", selects),
+    ("resizes", resizes),
+    ("wired", wired),
     ("found_by_others", found_by_others),
 ];
 
@@ -447,6 +558,8 @@ const WITH_SYSMON: &[Scenario] = &[
     ("network", network),
     ("blocking_sections", blocking_sections),
     ("channels", channels),
+    ("resizes", resizes),
+    ("wired", wired),
 ];
 
 fn from_env(name: &str) -> Option<u64> {
