@@ -674,6 +674,61 @@ fn a_pair_that_never_waits_lets_others_run() {
     });
 }
 
+/// A goroutine that unwinds must not leave its thread; it waits like one.
+#[test]
+fn channels_can_be_used_while_unwinding() {
+    struct Says(chan::Sender<usize>, chan::Receiver<usize>);
+    impl Drop for Says {
+        fn drop(&mut self) {
+            for i in 0..10 {
+                self.0.send(i).unwrap();
+                let answer = gopark_sched::select! {
+                    recv(self.1) -> answer => answer,
+                    after(LONG) => Err(RecvError),
+                };
+                assert_eq!(answer, Ok(i));
+            }
+        }
+    }
+    bounded("unwinding", || {
+        let ((tx, requests), (answer, rx)) = (channel(0), channel(0));
+        go(move || requests.iter().for_each(|i| answer.send(i).unwrap()));
+        let panics = spawn(move || {
+            let _says = Says(tx, rx);
+            panic!("on purpose");
+        });
+        assert_eq!(panics.join().unwrap_err().downcast_ref::<&str>(), Some(&"on purpose"));
+    });
+}
+
+/// Channels work between plain threads also in a process that never starts the runtime.
+#[test]
+fn channels_need_no_runtime() {
+    let test = "channels_need_no_runtime";
+    match child(test, &[]) {
+        Child::Inside => {
+            let ((tx, requests), (answer, rx)) = (channel(0), channel(2));
+            let thread = std::thread::spawn(move || requests.iter().for_each(|i| answer.send(i).unwrap()));
+            for i in 0..100 {
+                tx.send(i).unwrap();
+                let nobody = never::<usize>();
+                let got = gopark_sched::select! {
+                    recv(rx) -> msg => msg,
+                    recv(nobody) -> msg => msg,
+                };
+                assert_eq!(got, Ok(i));
+            }
+            drop(tx);
+            thread.join().unwrap();
+            // What needs a timer says what is missing.
+            let err = catch_unwind(AssertUnwindSafe(|| rx.recv_timeout(LONG))).unwrap_err();
+            assert!(err.downcast_ref::<String>().unwrap().contains("Runtime::start"));
+        }
+        Child::Ended(output) => assert!(output.status.success(), "{}", text_of(&output)),
+        Child::Skip => {}
+    }
+}
+
 #[test]
 fn errors_say_what_happened() {
     assert_eq!(SendError(1).to_string(), "send: the channel is closed");

@@ -398,6 +398,42 @@ fn branches_can_leave_and_use_the_channels() {
 }
 
 #[test]
+fn selects_nest_and_have_any_number_of_cases() {
+    bounded_on_thread("nested", || {
+        let ((tx, rx), nobody) = (channel(1), never::<u8>());
+        tx.send(1).unwrap();
+        let got = select! {
+            recv(nobody) -> _ => 0,
+            recv(rx) -> mut case => {
+                let result = select! {
+                    send(tx, case.unwrap() + 1) -> result => select! {
+                        recv(rx) -> inner => { case = inner; result },
+                        default => unreachable!(),
+                    },
+                    recv(nobody) -> _ => unreachable!(),
+                };
+                assert_eq!(result, Ok(()));
+                case.unwrap()
+            }
+        };
+        assert_eq!(got, 2);
+        tx.send(3).unwrap();
+        macro_rules! sixteen {
+            ($($rest:tt)*) => {
+                select! {
+                    recv(nobody) -> _ => 0, recv(nobody) -> _ => 0, recv(nobody) -> _ => 0, recv(nobody) -> _ => 0,
+                    recv(nobody) -> _ => 0, recv(nobody) -> _ => 0, recv(nobody) -> _ => 0, recv(nobody) -> _ => 0,
+                    recv(nobody) -> _ => 0, recv(nobody) -> _ => 0, recv(nobody) -> _ => 0, recv(nobody) -> _ => 0,
+                    recv(nobody) -> _ => 0, recv(nobody) -> _ => 0, recv(nobody) -> _ => 0, $($rest)*
+                }
+            };
+        }
+        assert_eq!(sixteen!(recv(rx) -> msg => msg.unwrap(),), 3);
+        assert_eq!(sixteen!(default => 4), 4);
+    });
+}
+
+#[test]
 fn a_value_that_was_not_sent_is_dropped_or_stays() {
     bounded_on_thread("not_sent", || {
         let (drops, nobody) = (CountDrops(Arc::default()), never::<u8>());

@@ -439,6 +439,9 @@ impl<T> Chan<T> {
     #[inline(never)]
     fn wait_until(&self, dir: Dir, value: *mut T, when: i64) -> Result<(), Failed> {
         let parker = Parker::current();
+        if parker.is_past(when) {
+            return Err(Failed::Timeout); // there was an attempt just now
+        }
         let mut spare = None;
         let mut q = match dir {
             Dir::Send => self.lock_to_send(&mut spare),

@@ -27,6 +27,9 @@
 /// any case, `select! {}` waits for ever. At most one `default` or `after`; `default(duration)` is `after(duration)`,
 /// as crossbeam-channel writes it.
 ///
+/// Some sixty cases are the most that the compiler's limit of recursion allows; for more, and for a number that is
+/// known at run time only, there is [`chan::Select`](crate::chan::Select).
+///
 /// May block: see the contract of [`Runtime::start`](crate::Runtime::start).
 ///
 /// # Panics

@@ -192,7 +192,8 @@ fn pick(cases: &[RawCase<'_>], ready: impl Fn(&RawCase<'_>) -> bool) -> Option<u
 fn run_locked(cases: &mut [RawCase<'_>], order: &mut [usize], until: Until) -> Option<Chosen> {
     // Not under the locks: a thread's parker may have to be made.
     let parker = match until {
-        Until::Deadline(_) => Some(Parker::current()),
+        // A time that is past leaves room for one look, not for a wait.
+        Until::Deadline(when) => Some(Parker::current()).filter(|parker| !parker.is_past(when)),
         Until::Now | Until::Forever => None,
     };
     let order = lock_all(cases, order);
