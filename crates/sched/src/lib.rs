@@ -11,6 +11,7 @@
 //! | --- | --- | --- |
 //! | `SCHED.lock()` | queues and lists shared by all Ms | before a heap of timers |
 //! | `chan` | one channel; a select takes those of its cases in the order of their addresses | before nothing |
+//! | `sync::sema` | the waiters of one lock | before nothing |
 //! | `Timers` (poll) | one heap of timers | innermost |
 //!
 //! No user code (closures, their results, panic payloads, wakers, log subscribers) runs on g0 or under these locks.
@@ -62,7 +63,6 @@ mod steal;
 pub mod sync;
 mod sysmon;
 mod tasks;
-#[allow(dead_code)] // until channels and locks use all of it
 mod waitlist;
 mod wake;
 mod wakep;
