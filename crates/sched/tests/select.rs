@@ -2,6 +2,7 @@
 
 mod util;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
@@ -462,6 +463,49 @@ fn a_value_that_was_not_sent_is_dropped_or_stays() {
         assert_eq!(count(), 2);
         drop(back);
         assert_eq!(count(), 3);
+    });
+}
+
+/// The destructor of a value that was not sent panics: what another case has done is not undone, or done twice.
+#[test]
+fn a_destructor_panics_in_a_select() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("bomb");
+        }
+    }
+    bounded_on_thread("bomb", || {
+        let drops = CountDrops(Arc::default());
+        let ((bombs, _stay), (tx, rx)) = (channel::<Bomb>(0), channel(1));
+        let mut slot = Some(drops.clone());
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            select! {
+                send(bombs, Bomb) -> _ => unreachable!(),
+                send_from(tx, &mut slot) -> _ => unreachable!(),
+            }
+        }));
+        assert_eq!(result.unwrap_err().downcast_ref::<&str>(), Some(&"bomb"));
+        assert!(slot.is_none() && tx.len() == 1 && drops.0.load(SeqCst) == 0);
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            select! {
+                send(bombs, Bomb) -> _ => unreachable!(),
+                recv(rx) -> _ => unreachable!(),
+            }
+        }));
+        assert_eq!(result.unwrap_err().downcast_ref::<&str>(), Some(&"bomb"));
+        assert!(tx.is_empty() && drops.0.load(SeqCst) == 1);
+        // What was sent stays sent.
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            select! {
+                send(bombs, Bomb) -> _ => unreachable!(),
+                send(tx, drops.clone()) -> _ => unreachable!(),
+                default => unreachable!(),
+            }
+        }));
+        assert!(result.is_err());
+        drop(rx);
+        assert_eq!(drops.0.load(SeqCst), 2);
     });
 }
 

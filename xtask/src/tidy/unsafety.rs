@@ -11,7 +11,7 @@ const LISTED: &[(&str, usize)] = &[
     ("crates/sched/src/block_on.rs", 8),
     ("crates/sched/src/blocking.rs", 2),
     ("crates/sched/src/chan/buffer.rs", 20),
-    ("crates/sched/src/chan/cases.rs", 6),
+    ("crates/sched/src/chan/cases.rs", 8),
     ("crates/sched/src/chan/core.rs", 32),
     ("crates/sched/src/chan/lock.rs", 4),
     ("crates/sched/src/chan/select.rs", 19),

@@ -2,7 +2,8 @@
 //!
 //! # Safety
 //! A case lends the memory of its value to `select::run` and looks at it afterwards only; what the run did with it says
-//! `outcome`: None, it is as it was; true, the value was moved; false, it was not, the channel is closed.
+//! `outcome`: None, it is as it was; true, the value was moved; false, it was not, the channel is closed. What is in the
+//! memory is settled when the case is dropped: the destructor of one case's value may panic before another's `finish`.
 #![allow(unsafe_code)]
 
 use std::cell::Cell;
@@ -79,12 +80,22 @@ impl<'a, T> Receiving<'a, T> {
     /// What was received, if this case was chosen.
     #[inline]
     pub fn finish(self) -> Option<Result<T, RecvError>> {
-        Some(if self.outcome.get()? {
-            // SAFETY: a value was moved there.
-            Ok(unsafe { self.value.assume_init() })
+        Some(if self.outcome.take()? {
+            // SAFETY: a value was moved there; without an outcome nobody else takes it.
+            Ok(unsafe { self.value.assume_init_read() })
         } else {
             Err(RecvError)
         })
+    }
+}
+
+impl<T> Drop for Receiving<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.outcome.get() == Some(true) {
+            // SAFETY: a value was moved there, and `finish` was not called.
+            unsafe { self.value.assume_init_drop() };
+        }
     }
 }
 
@@ -113,13 +124,24 @@ impl<'a, T> Sending<'a, T> {
     /// What became of the value, if this case was chosen; drops it if not.
     #[inline]
     pub fn finish(self) -> Option<Result<(), SendError<T>>> {
-        let outcome = self.outcome.get();
+        // Moved it is in any case: to a receiver, or to here.
+        let outcome = self.outcome.replace(Some(true));
         if outcome == Some(true) {
             return Some(Ok(()));
         }
-        // SAFETY: it was not moved.
-        let value = unsafe { self.value.assume_init() };
+        // SAFETY: it was not moved by the run.
+        let value = unsafe { self.value.assume_init_read() };
         outcome.map(|_| Err(SendError(value)))
+    }
+}
+
+impl<T> Drop for Sending<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.outcome.get() != Some(true) {
+            // SAFETY: it was not moved.
+            unsafe { self.value.assume_init_drop() };
+        }
     }
 }
 
@@ -151,10 +173,18 @@ impl<'a, T> SendingFrom<'a, T> {
     #[inline]
     pub fn finish(self) -> Option<Result<(), SendError<T>>> {
         if self.outcome.get()? {
-            // SAFETY: the value in the slot was moved away, so that nothing may drop it there.
-            unsafe { std::ptr::write(self.slot, None) };
             return Some(Ok(()));
         }
         self.slot.take().map(|value| Err(SendError(value)))
+    }
+}
+
+impl<T> Drop for SendingFrom<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.outcome.get() == Some(true) {
+            // SAFETY: the value in the slot was moved away, so that nothing may drop it there.
+            unsafe { std::ptr::write(self.slot, None) };
+        }
     }
 }
