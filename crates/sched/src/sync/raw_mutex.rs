@@ -236,7 +236,9 @@ impl RawMutex {
             return;
         }
         let mut list = self.list.lock();
-        let mut old = self.state.load(Ordering::Relaxed);
+        // Acquire, both times: pairs with `release`. Who hands the mutex over need not be who had it last: that one may
+        // be on its way to the list too, and what it did must go on to the next holder, through us.
+        let mut old = self.state.load(Ordering::Acquire);
         loop {
             if old & LOCKED != 0 || old & WAITERS == 0 {
                 return;
@@ -248,7 +250,8 @@ impl RawMutex {
                 return;
             }
             let new = (old | WOKEN) & !self.waiters_bit_after_pop(&list);
-            match self.state.compare_exchange(old, new, Ordering::Relaxed, Ordering::Relaxed) {
+            // Acquire: as above.
+            match self.state.compare_exchange(old, new, Ordering::Relaxed, Ordering::Acquire) {
                 Ok(_) => break,
                 Err(current) => old = current,
             }
