@@ -192,3 +192,30 @@ fn a_waiter_whose_deadline_was_moved_goes_on_waiting() {
         deadline.join().unwrap();
     });
 }
+
+/// A slot for one wait after the other, each ended by one unblock: the waiter sees what came before it, also when it
+/// comes before the waiter parks, and beside a claim.
+#[test]
+fn an_armed_slot_waits_for_its_unblock_and_can_be_armed_again() {
+    model(3, || {
+        let slot = leak(ParkSlot::armed());
+        let value = Arc::new(UnsafeCell::new(()));
+        for round in 1..=2 {
+            let waker = {
+                let value = value.clone();
+                thread::spawn(move || {
+                    value.with_mut(|_| ()); // loom fails the model if the waiter is there at the same time
+                    unblock(slot, Unblock::Ready);
+                })
+            };
+            let dumper = (round == 2).then(|| thread::spawn(move || claim(slot, || ())));
+            slot.wait_armed(WaitReason::ChanReceive, |slot, reason| ModelRuntime.gopark(slot, reason));
+            value.with_mut(|_| ());
+            waker.join().unwrap();
+            if let Some(dumper) = dumper {
+                dumper.join().unwrap();
+            }
+            slot.rearm();
+        }
+    });
+}

@@ -260,7 +260,7 @@ fn values_and_channels_are_evaluated_once_and_in_order() {
     });
 }
 
-// Go: test/chan/select2.go: that an idle select does not use memory is in alloc_chan.rs.
+// Go: test/chan/select2.go: that an idle select does not use memory is in alloc.rs.
 // Go: test/chan/select3.go
 #[test]
 fn what_blocks_and_what_does_not() {

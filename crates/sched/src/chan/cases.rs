@@ -2,8 +2,9 @@
 //!
 //! # Safety
 //! A case lends the memory of its value to `select::run` and looks at it afterwards only; what the run did with it says
-//! `outcome`: None, it is as it was; true, the value was moved; false, it was not, the channel is closed. What is in the
-//! memory is settled when the case is dropped: the destructor of one case's value may panic before another's `finish`.
+//! `outcome`: None, it is as it was; true, the value was moved; false, it was not, the channel is closed. What is in
+//! the memory is settled when the case is dropped: the destructor of one case's value may panic before another's
+//! `finish`.
 #![allow(unsafe_code)]
 
 use std::cell::Cell;
