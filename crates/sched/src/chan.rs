@@ -96,6 +96,32 @@ pub fn never<T>() -> Receiver<T> {
     Receiver { chan: Arc::new(chan) }
 }
 
+/// What a timer holds of its channel: it can put a value in and take it out again, and keeps nobody from closing it.
+pub(crate) struct TimerChan(Arc<Chan<Instant>>);
+
+/// The channel of a timer. Nothing closes it but [`Receiver::close`] and the end of the last receiver.
+pub(crate) fn timer_chan() -> (TimerChan, Receiver<Instant>) {
+    // As for `never`.
+    let chan = Arc::new(Chan::new(Some(1), Buffer::Ring(Ring::new(1)), WaitReason::ChanReceive));
+    (TimerChan(Arc::clone(&chan)), Receiver { chan })
+}
+
+impl TimerChan {
+    /// Puts `now` in, unless the last one was not received yet. Does not wait; may be called on g0. False if nobody
+    /// will ever receive it.
+    pub(crate) fn tell(&self, now: Instant) -> bool {
+        !matches!(self.0.send(now, Until::Now), Err((_, self::core::Failed::Closed)))
+    }
+
+    /// Takes out what was not received; false if there was nothing.
+    ///
+    /// Go: runtime/chan.go timerchandrain
+    #[doc(alias = "timerchandrain")]
+    pub(crate) fn drain(&self) -> bool {
+        self.0.recv(Until::Now).is_ok()
+    }
+}
+
 fn pair<T>(chan: Chan<T>) -> (Sender<T>, Receiver<T>) {
     let chan = Arc::new(chan);
     (Sender { chan: Arc::clone(&chan) }, Receiver { chan })

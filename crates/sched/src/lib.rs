@@ -63,6 +63,7 @@ mod steal;
 pub mod sync;
 mod sysmon;
 mod tasks;
+pub mod time;
 mod waitlist;
 mod wake;
 mod wakep;

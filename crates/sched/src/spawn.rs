@@ -93,7 +93,17 @@ where
     F: FnOnce() -> R + Send + 'static,
     R: GoResult,
 {
-    let start = Location::caller();
+    go_at(f, Location::caller())
+}
+
+/// [`try_go`], for a goroutine that somebody else asked for at `start`.
+#[inline]
+#[allow(unsafe_code)]
+pub(crate) fn go_at<F, R>(f: F, start: &'static Location<'static>) -> Result<(), SpawnError>
+where
+    F: FnOnce() -> R + Send + 'static,
+    R: GoResult,
+{
     // SAFETY: F is 'static.
     unsafe { newproc(move |_| f().report(start), start) }
 }

@@ -1,0 +1,221 @@
+//! What is behind all timers of users: an entry in a heap of poll's, and what to do when it comes due.
+//!
+//! Alarms are pooled and never freed: an entry that was taken off the heap just before it was stopped must find memory.
+//! Such a late call is told from a due one by the time: everything an alarm does is under its lock, and what it finds
+//! there decides, not the fact that it was called (golang/go#69312).
+//!
+//! A due alarm runs on g0. It puts a value into a channel or starts a goroutine; it runs and drops nothing of a user's.
+
+use std::mem::ManuallyDrop;
+use std::panic::Location;
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use gopark_poll::{Fire, ReadyList, Timer, TimerKind, WakePoller};
+use parking_lot::Mutex;
+
+use crate::chan::TimerChan;
+use crate::rt::nanotime;
+
+/// How long to wait before a function is tried again for which no goroutine could be started, in ns.
+const RETRY_NS: i64 = 1_000_000;
+
+/// What to do when it is time.
+pub(super) enum Action {
+    Nothing,
+    Tell(TimerChan),
+    Start(Arc<dyn Fn() + Send + Sync>, &'static Location<'static>),
+}
+
+struct State {
+    /// When it is due; 0 = it is not armed.
+    when: i64,
+    /// How often it is due, in ns; 0 = once.
+    period: i64,
+    action: Action,
+    /// Nobody has a handle: it goes back to the pool when it will not fire any more.
+    detached: bool,
+}
+
+/// One timer.
+pub(super) struct Alarm {
+    state: Mutex<State>,
+    /// Set once, by `make`: it refers to the alarm.
+    timer: OnceLock<Timer>,
+}
+
+static POOL: Mutex<Vec<&'static Alarm>> = Mutex::new(Vec::new());
+
+impl Alarm {
+    /// An alarm that is not armed.
+    pub(super) fn new(action: Action) -> &'static Alarm {
+        assert!(crate::sched::SCHED.is_started(), "a timer: {}", crate::NOT_STARTED);
+        let pooled = POOL.lock().pop();
+        let alarm = pooled.unwrap_or_else(Alarm::make);
+        alarm.state.lock().action = action;
+        alarm
+    }
+
+    fn make() -> &'static Alarm {
+        let state = State { when: 0, period: 0, action: Action::Nothing, detached: false };
+        let alarm: &'static Alarm =
+            Box::leak(Box::new(Alarm { state: Mutex::new(state), timer: OnceLock::new() }));
+        alarm.timer.get_or_init(|| Timer::new(TimerKind::Fire(alarm)));
+        alarm
+    }
+
+    fn timer(&'static self) -> &'static Timer {
+        match self.timer.get() {
+            Some(timer) => timer,
+            None => gopark_sys::throw!("an alarm without a timer"),
+        }
+    }
+
+    /// Arms it for `when`, and every `period` from then on if that is not 0. True if it was armed, or what it had told
+    /// was not received yet: that is gone then.
+    ///
+    /// Go: runtime/time.go timer.modify
+    pub(super) fn set(&'static self, when: i64, period: i64) -> bool {
+        let mut state = self.state.lock();
+        let pending = state.cancel();
+        state.when = when.max(1); // 0 means not armed (golang/go#42424)
+        state.period = period;
+        let wake = self.timer().arm_under_lock(state.when);
+        drop(state);
+        wake.wake();
+        pending
+    }
+
+    /// Stops it. True as for `set`. What it has begun to do, on another thread, is done when this returns.
+    ///
+    /// Go: runtime/time.go timer.stop
+    pub(super) fn stop(&'static self) -> bool {
+        let mut state = self.state.lock();
+        let pending = state.cancel();
+        self.timer().stop();
+        pending
+    }
+
+    /// Nobody wants anything of it any more.
+    pub(super) fn retire(&'static self) {
+        self.stop();
+        self.reclaim();
+    }
+
+    /// Lets it do what it is to do, after which it belongs to the pool.
+    pub(super) fn detach(&'static self) {
+        let mut state = self.state.lock();
+        state.detached = true;
+        if state.when == 0 {
+            drop(state);
+            self.reclaim();
+        }
+    }
+
+    /// It will not fire any more: back to the pool. What it told last may still be received.
+    fn reclaim(&'static self) {
+        let mut state = self.state.lock();
+        state.detached = false;
+        let action = std::mem::replace(&mut state.action, Action::Nothing);
+        drop(state);
+        POOL.lock().push(self);
+        drop(action); // user code, so under no lock
+    }
+}
+
+impl State {
+    fn cancel(&mut self) -> bool {
+        let armed = self.when != 0;
+        self.when = 0;
+        match &self.action {
+            Action::Tell(chan) => chan.drain() || armed,
+            _ => armed,
+        }
+    }
+
+    /// Does what is to be done at `now`, and says when next: `when` is 0 if not at all.
+    fn due(&mut self, alarm: &'static Alarm, now: i64) {
+        if !self.act(alarm) {
+            self.when = now.saturating_add(RETRY_NS);
+            return;
+        }
+        let again = self.period != 0 && !matches!(self.action, Action::Nothing);
+        // Those that were missed are left out. Go: timer.unlockAndRun
+        let periods = || 1 + (now - self.when) / self.period;
+        self.when = if again { self.when.saturating_add(self.period.saturating_mul(periods())) } else { 0 };
+    }
+
+    /// False if it has to be tried again.
+    fn act(&mut self, alarm: &'static Alarm) -> bool {
+        match &self.action {
+            Action::Nothing => true,
+            Action::Tell(chan) => {
+                if !chan.tell(Instant::now()) {
+                    self.action = Action::Nothing; // nobody listens any more
+                }
+                true
+            }
+            Action::Start(f, start) => {
+                let f = Arc::clone(f);
+                // The last reference to the function must not go here. With nobody to hold the alarm, its goroutine
+                // gives it back.
+                let last = ManuallyDrop::new(self.detached.then(|| Reclaim(alarm)));
+                let run = move || {
+                    let _last = ManuallyDrop::into_inner(last);
+                    f();
+                };
+                crate::spawn::go_at(run, start).is_ok()
+            }
+        }
+    }
+}
+
+/// Gives a detached alarm back.
+struct Reclaim(&'static Alarm);
+
+impl Drop for Reclaim {
+    fn drop(&mut self) {
+        self.0.reclaim();
+    }
+}
+
+impl Fire for Alarm {
+    fn fire(&'static self, now: i64, _list: &mut ReadyList) {
+        let mut state = self.state.lock();
+        // Stopped, or set to a later time, after it was taken off the heap.
+        if state.when == 0 || now < state.when {
+            return;
+        }
+        state.due(self, now);
+        let wake = match state.when {
+            0 => WakePoller::NO,
+            when => self.timer().arm_under_lock(when),
+        };
+        let done = state.detached && state.when == 0 && !matches!(state.action, Action::Start(..));
+        drop(state);
+        wake.wake();
+        if done {
+            self.reclaim();
+        }
+    }
+}
+
+/// `d` from now.
+pub(super) fn after(d: std::time::Duration) -> i64 {
+    crate::rt::deadline_after(d)
+}
+
+/// A period in ns.
+///
+/// # Panics
+/// If it is zero, with Go's text.
+#[track_caller]
+pub(super) fn period(d: std::time::Duration, what: &str) -> i64 {
+    assert!(!d.is_zero(), "non-positive interval for {what}");
+    i64::try_from(d.as_nanos()).unwrap_or(i64::MAX)
+}
+
+/// The first tick of a ticker.
+pub(super) fn first(period: i64) -> i64 {
+    nanotime().saturating_add(period)
+}
