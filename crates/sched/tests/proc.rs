@@ -140,6 +140,90 @@ fn timer_fairness() {
 }
 
 /// A pair that passes a byte to and fro through the poller makes progress beside goroutines that never wait.
+/// A timer fires while a few goroutines pass values on by a select that always has something to do.
+// Go: runtime TestTimerFairness2
+#[test]
+fn timer_fairness2() {
+    let _alone = alone();
+    bounded("a timer beside selects", || {
+        let (tx, rx) = gopark_sched::chan::bounded(1);
+        let (stop, stopped) = gopark_sched::chan::bounded::<()>(0);
+        let busy: Vec<_> = (0..2)
+            .map(|_| {
+                let (tx, rx, stopped) = (tx.clone(), rx.clone(), stopped.clone());
+                spawn(move || {
+                    loop {
+                        gopark_sched::select! {
+                            send(tx, ()) -> sent => sent.unwrap(),
+                            recv(rx) -> value => value.unwrap(),
+                            recv(stopped) -> _ => break,
+                        }
+                    }
+                })
+            })
+            .collect();
+        sleep(Duration::from_millis(10));
+        drop(stop);
+        busy.into_iter().for_each(|h| h.join().unwrap());
+    });
+}
+
+/// The same with as many pairs that ping and pong over channels as there are Ps; the limit is in `bounded`.
+// Go: runtime TestTimerFairness3
+#[test]
+fn timer_fairness3() {
+    let _alone = alone();
+    bounded("a timer beside pairs", || {
+        let stop = Arc::new(AtomicBool::new(false));
+        let pairs: Vec<_> = (0..procs())
+            .map(|_| {
+                let (stop, (ping, pinged)) = (Arc::clone(&stop), gopark_sched::chan::bounded(0));
+                let (pong, ponged) = gopark_sched::chan::bounded(0);
+                let other = spawn(move || pinged.iter().for_each(|()| pong.send(()).unwrap()));
+                spawn(move || {
+                    while !stop.load(Relaxed) {
+                        ping.send(()).unwrap();
+                        ponged.recv().unwrap();
+                    }
+                    drop(ping);
+                    other.join().unwrap();
+                })
+            })
+            .collect();
+        for _ in 0..5 {
+            sleep(Duration::from_millis(2));
+        }
+        stop.store(true, Relaxed);
+        pairs.into_iter().for_each(|h| h.join().unwrap());
+    });
+}
+
+/// Signals interrupt system calls, also those in which the threads of the runtime sleep.
+// Go: runtime TestSpuriousWakeupsNeverHangSemasleep
+#[test]
+fn spurious_wakeups_never_hang_semasleep() {
+    let _alone = alone();
+    let signals =
+        gopark_sched::signal::notify(&[gopark_sched::signal::Signal::SIGWINCH]).expect("SIGWINCH can be had");
+    let storm = format!("i=0; while [ $i -lt 100 ]; do kill -WINCH {}; i=$((i+1)); done", std::process::id());
+    let mut shell = std::process::Command::new("sh").args(["-c", &storm]).spawn().expect("a shell");
+    bounded("sleeps beside signals", || {
+        for _ in 0..20 {
+            let start = Instant::now();
+            sleep(Duration::from_millis(1));
+            assert!(start.elapsed() >= Duration::from_millis(1));
+        }
+    });
+    let thread_slept = bounded_on_thread("a plain thread's sleep beside signals", || {
+        let start = Instant::now();
+        sleep(Duration::from_millis(20));
+        start.elapsed()
+    });
+    assert!(thread_slept >= Duration::from_millis(20));
+    assert!(shell.wait().expect("the shell ends").success());
+    assert!(signals.try_recv().is_ok(), "no signal came");
+}
+
 // Go: runtime TestPingPongHog
 #[test]
 fn ping_pong_hog() {

@@ -307,8 +307,9 @@ impl Keepers {
     /// Makes work, in one of the ways there are, and keeps the P until it was run.
     fn keep(self: &Arc<Keepers>, depth: u64) {
         for _ in 0..sim::random(3) {
-            match sim::random(2) {
+            match sim::random(3) {
                 0 => yield_now(),
+                1 => self.yield_to_a_keeper(),
                 _ => assert_eq!(spawn(|| 5).join().unwrap(), 5),
             }
         }
@@ -355,6 +356,19 @@ impl Keepers {
             }
         }
         self.hold(&ran);
+    }
+
+    /// Yields to somebody who keeps the P until the caller goes on; on another P then.
+    fn yield_to_a_keeper(self: &Arc<Keepers>) {
+        let (keepers, (ran, says)) = (Arc::clone(self), flag());
+        self.work.add(1);
+        go(move || {
+            keepers.hold(&ran);
+            keepers.work.done();
+        });
+        yield_now();
+        says.store(true, SeqCst);
+        sim::wake(Arc::as_ptr(&says).addr());
     }
 
     /// Keeps the P until it ran, if one more may.

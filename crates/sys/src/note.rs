@@ -17,7 +17,7 @@
 use crate::loom::atomic::{AtomicU32, Ordering};
 #[cfg(not(sim))]
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const EMPTY: u32 = 0;
 const SIGNALED: u32 = 1;
@@ -119,9 +119,9 @@ impl<W: Futex> Note<W> {
 
     /// Sleeps until the event happened, for at most `timeout`; true if it happened.
     pub fn sleep_for(&self, timeout: Duration) -> bool {
-        let end = Instant::now().checked_add(timeout);
+        let start = clock::now();
         loop {
-            let left = end.map(|end| end.saturating_duration_since(Instant::now()));
+            let left = Some(timeout.saturating_sub(clock::since(start)));
             if self.wait(left) {
                 return true;
             }
@@ -140,6 +140,29 @@ impl<W: Futex> Note<W> {
         self.word.replace(EMPTY, SLEEPING, Ordering::Acquire); // pairs with `wakeup`
         self.word.wait(SLEEPING, timeout);
         self.word.load(Ordering::Acquire) == SIGNALED
+    }
+}
+
+/// What a limit of time is measured by: std's clock, or the simulation's.
+mod clock {
+    #[cfg(not(sim))]
+    pub(super) fn now() -> std::time::Instant {
+        std::time::Instant::now()
+    }
+
+    #[cfg(not(sim))]
+    pub(super) fn since(start: std::time::Instant) -> std::time::Duration {
+        start.elapsed()
+    }
+
+    #[cfg(sim)]
+    pub(super) fn now() -> i64 {
+        crate::sim::now()
+    }
+
+    #[cfg(sim)]
+    pub(super) fn since(start: i64) -> std::time::Duration {
+        std::time::Duration::from_nanos((crate::sim::now() - start).unsigned_abs())
     }
 }
 

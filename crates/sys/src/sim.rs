@@ -450,7 +450,7 @@ pub(crate) fn describe(what: &str) {
         return;
     }
     let w = world();
-    eprintln!("sim: {what}: seed {}, schedule {}, step {}", w.seed, w.schedules, w.steps);
+    eprintln!("sim: {what}: seed {}, schedule {}, step {}, at {} ns", w.seed, w.schedules, w.steps, w.now);
     for (index, task) in w.tasks.iter().enumerate() {
         let mark = if index == w.current { " (runs)" } else { "" };
         eprintln!("  {} {:?}{mark}", task.name, task.state);
