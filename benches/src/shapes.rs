@@ -3,6 +3,7 @@
 //! All run on a goroutine. Those that return a number return nanoseconds for each of what they repeat.
 
 use gopark_sched::sync::{Mutex, WaitGroup};
+use gopark_sched::time::Timer;
 use gopark_sched::{chan, go, select, sleep, yield_now};
 use std::sync::Arc;
 use std::sync::atomic::{
@@ -105,6 +106,16 @@ pub fn contended() -> f64 {
     let took = each(start, GOROUTINES * COUNT);
     assert_eq!(*lock.lock(), GOROUTINES * COUNT, "the lock does not exclude");
     took
+}
+
+/// Starts a timer and stops it.
+pub fn timer() -> f64 {
+    const COUNT: usize = 200_000;
+    let start = Instant::now();
+    for _ in 0..COUNT {
+        assert!(Timer::new(Duration::from_secs(1)).stop(), "it fired");
+    }
+    each(start, COUNT)
 }
 
 /// Starts `count` goroutines that do `f`, and waits for all.

@@ -34,6 +34,7 @@ fn main() -> io::Result<()> {
         "select" => rt.run(|| report(shapes::select_of_two)),
         "mutex" => rt.run(|| report(shapes::mutex)),
         "contended" => rt.run(|| report(shapes::contended)),
+        "timer" => rt.run(|| report(shapes::timer)),
         "fanout" => rt.run(|| report(shapes::fanout)),
         "sleepers" => rt.run(sleepers),
         "skynet" => rt.run(skynet),

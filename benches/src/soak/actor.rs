@@ -7,6 +7,7 @@ use gopark_net::{
     JoinHandle, blocking, chan, go, is_timeout, num_goroutines, scope, select, sleep, spawn, try_go,
     yield_now,
 };
+use gopark_sched::time::{Timer, after_func};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -37,6 +38,7 @@ pub(crate) fn step(world: &Arc<World>, r: &mut Random, depth: u32) {
         9 | 10 => common(world, r),
         11 => choose(world, r),
         12 => signal(world, r),
+        13 if deep && r.one_in(2) => timers(world, r),
         13 => timeouts(r),
         14 => drop(world.connections.try_acquire(1)),
         15 => nothing_comes(r),
@@ -159,6 +161,28 @@ fn timeouts(r: &mut Random) {
     let (time, start) = (r.micros(600), Instant::now());
     assert!(never.recv_timeout(time).is_err_and(|error| error.is_timeout()));
     assert!(start.elapsed() >= time, "timed out early");
+}
+
+/// Timers fire once and not early, or were stopped; a function that runs later runs once.
+fn timers(world: &Arc<World>, r: &mut Random) {
+    let (time, start) = (r.micros(600), Instant::now());
+    let timer = Timer::new(time);
+    if r.one_in(2) {
+        sleep(r.micros(600));
+        if timer.stop() {
+            assert!(timer.c().try_recv().is_err(), "stopped, and fired");
+        }
+    } else {
+        timer.c().recv().expect("it fires");
+        assert!(start.elapsed() >= time && !timer.stop(), "fired early, or twice");
+    }
+    let acts = std::sync::Mutex::new(Some(world.begin()));
+    let later = after_func(r.micros(400), move || {
+        assert!(acts.lock().expect("nobody panics here").take().is_some(), "ran twice");
+    });
+    if r.one_in(2) {
+        later.stop();
+    }
 }
 
 /// A select in which nothing is ready takes its default.

@@ -1,5 +1,5 @@
-//! Models of timers that several threads get hold of at once: armed, stopped, moved, checked by a thief, taken over with
-//! a whole heap. Each fires once or was stopped, is in one heap or none, and the poller does not sleep past it.
+//! Models of timers that several threads get hold of at once: armed, stopped, moved, checked by a thief, taken over
+//! with a whole heap. Each fires once or was stopped, is in one heap or none, and the poller does not sleep past it.
 //!
 //! Tried on broken code: `run_due` that stores `home` before it takes the entry out, `remove` and `modify` that do not
 //! look at `home` again under the lock, `add` with a plain store of `home`, `move_all_to` that publishes only one heap
@@ -23,10 +23,12 @@ static RUNTIME: TwoHeaps = TwoHeaps;
 
 loom::lazy_static! {
     static ref OTHER: &'static Timers = leak(Timers::new());
+    /// Whose heap is the other one.
+    static ref THEIRS: std::sync::Mutex<Option<thread::ThreadId>> = std::sync::Mutex::new(None);
 }
 
-loom::thread_local! {
-    static IS_OTHER: std::cell::Cell<bool> = std::cell::Cell::new(false);
+fn use_the_other_heap() {
+    *THEIRS.lock().unwrap() = Some(thread::current().id());
 }
 
 impl Runtime for TwoHeaps {
@@ -43,7 +45,8 @@ impl Runtime for TwoHeaps {
     }
 
     fn local_timers(&self) -> &'static Timers {
-        if IS_OTHER.with(std::cell::Cell::get) { *OTHER } else { WORLD.timers }
+        let theirs = *THEIRS.lock().unwrap() == Some(thread::current().id());
+        if theirs { *OTHER } else { WORLD.timers }
     }
 
     fn wake_net_poller(&self, when: i64) {
@@ -140,7 +143,7 @@ fn two_that_arm_the_same_timer_in_different_heaps_leave_it_in_one() {
     model(3, || {
         let (timer, fired) = counted();
         let other = thread::spawn(move || {
-            IS_OTHER.with(|is| is.set(true));
+            use_the_other_heap();
             timer.arm(10);
         });
         timer.arm(20);
@@ -199,7 +202,7 @@ fn heaps_that_move_into_each_other_keep_their_timers() {
         let (a, b) = (counted(), counted());
         a.0.arm(10);
         let other = thread::spawn(move || {
-            IS_OTHER.with(|is| is.set(true));
+            use_the_other_heap();
             b.0.arm(20);
             OTHER.move_all_to(own());
         });

@@ -24,6 +24,7 @@ use std::time::Duration;
 
 use gopark_poll::{Fd, FdKind, ParkSlot, WaitReason};
 use gopark_sched::sync::{Condvar, Mutex, WaitGroup};
+use gopark_sched::time::{Ticker, Timer, after_func};
 use gopark_sched::{
     Runtime, blocking, chan, debug_counts, go, lock_os_thread, select, set_max_procs, sleep, spawn,
     unlock_os_thread, unpark, yield_now,
@@ -210,6 +211,42 @@ fn timeouts() -> Work {
             work.done();
         });
     }
+    work
+}
+
+/// Timers fire or were stopped, functions that run later run once, tickers tick on.
+fn timers() -> Work {
+    let work = Work::new(4);
+    for _ in 0..3 {
+        let (work, d, before) = (work.clone(), micros(60), micros(60));
+        go(move || {
+            let (timer, ran) = (Timer::new(d), Arc::new(AtomicUsize::new(0)));
+            let counts = Arc::clone(&ran);
+            let later = after_func(d, move || _ = counts.fetch_add(1, SeqCst));
+            sleep(before);
+            if timer.stop() {
+                assert!(timer.c().try_recv().is_err(), "stopped, and fired");
+            } else if sim::random(2) == 0 {
+                timer.reset(before);
+                timer.c().recv().unwrap();
+            }
+            if later.stop() {
+                assert_eq!(ran.load(SeqCst), 0, "stopped, and ran");
+            } else {
+                while ran.load(SeqCst) == 0 {
+                    sleep(Duration::from_micros(5));
+                }
+            }
+            work.done();
+        });
+    }
+    let end = work.clone();
+    go(move || {
+        let ticker = Ticker::new(Duration::from_micros(20));
+        (0..3).for_each(|_| _ = ticker.c().recv().unwrap());
+        ticker.stop();
+        end.done();
+    });
     work
 }
 
@@ -556,6 +593,7 @@ const ALONE: &[Scenario] = &[
     ("locks", locks),
     ("sleepers", sleepers),
     ("timeouts", timeouts),
+    ("timers", timers),
     ("network", network),
     ("blocking_sections", blocking_sections),
     ("found_by_others", found_by_others),
