@@ -3,12 +3,12 @@
 mod util;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicI32, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use gopark_sched::chan::bounded as channel;
 use gopark_sched::sync::{RwLock, RwLockUpgradableReadGuard, RwLockWriteGuard};
-use gopark_sched::{sleep, spawn, yield_now};
+use gopark_sched::{WaitReason, spawn, yield_now};
 use util::*;
 
 #[test]
@@ -20,6 +20,7 @@ fn runs_with_1_2_and_4_procs() {
 // Go: sync/rwmutex_test.go TestParallelReaders
 #[test]
 fn parallel_readers() {
+    let _alone = alone();
     bounded("parallel_readers", || {
         for readers in [1, 3, 4] {
             let m = Arc::new(RwLock::new(()));
@@ -80,6 +81,7 @@ fn hammer_rwmutex(readers: usize, iterations: usize) {
 // Go: sync/rwmutex_test.go TestRWMutex
 #[test]
 fn rwmutex() {
+    let _alone = alone();
     bounded("rwmutex", || {
         let m = RwLock::new(0);
         let write = m.write();
@@ -102,6 +104,7 @@ fn rwmutex() {
 // Go: sync/rwmutex_test.go TestRLocker
 #[test]
 fn rlocker() {
+    let _alone = alone();
     bounded("rlocker", || {
         let m = Arc::new(RwLock::new(()));
         let (write_tx, write_rx) = channel(1);
@@ -136,34 +139,26 @@ fn readers_and_writers_take_turns() {
         for _ in 0..20 {
             let m = Arc::new(RwLock::new(Vec::new()));
             let reader = m.read();
-            let begun = Arc::new(AtomicUsize::new(0));
-            let start = |write: bool, name: &'static str| {
-                let (m, begun) = (Arc::clone(&m), Arc::clone(&begun));
-                let before = begun.load(SeqCst);
-                let theirs = Arc::clone(&begun);
+            let start = |write: bool, name: &'static str, reason, waiting: usize| {
+                let m = Arc::clone(&m);
                 let task = spawn(move || {
-                    theirs.fetch_add(1, SeqCst);
                     if write {
                         m.write().push(name);
                     } else {
-                        let seen = m.read().len();
-                        assert_eq!(seen, 1, "after the first writer, before the second");
+                        assert_eq!(m.read().len(), 1, "after the first writer, before the second");
                     }
                 });
-                while begun.load(SeqCst) == before {
+                while parked(reason) < waiting {
                     yield_now();
                 }
                 task
             };
-            let mut tasks = vec![start(true, "first")];
-            while m.try_read().is_some() {
-                yield_now(); // until the writer has announced itself
-            }
-            tasks.push(start(true, "second"));
-            tasks.extend((0..5).map(|_| start(false, "")));
-            // They wait in their calls by now, or nearly: else they come later, which is what is to be seen not to
-            // happen often enough to matter.
-            sleep(Duration::from_millis(1));
+            // The first writer waits for the reader, the second for the first, the readers for the first too.
+            let mut tasks = vec![
+                start(true, "first", WaitReason::SyncRwMutexLock, 1),
+                start(true, "second", WaitReason::SyncMutexLock, 1),
+            ];
+            tasks.extend((1..=5).map(|n| start(false, "", WaitReason::SyncRwMutexRLock, n)));
             drop(reader);
             tasks.into_iter().for_each(|h| h.join().expect("no panic"));
             assert_eq!(*m.read(), ["first", "second"]);
@@ -215,6 +210,7 @@ fn time_limits() {
 
 #[test]
 fn downgrade_lets_readers_in_and_no_writer() {
+    let _alone = alone();
     bounded("downgrade_lets_readers_in_and_no_writer", || {
         let m = Arc::new(RwLock::new(1));
         let write = m.write();
@@ -238,6 +234,7 @@ fn downgrade_lets_readers_in_and_no_writer() {
 
 #[test]
 fn upgradable_readers() {
+    let _alone = alone();
     bounded("upgradable_readers", || {
         let m = Arc::new(RwLock::new(1));
         let up = m.upgradable_read();

@@ -102,6 +102,13 @@ pub fn until_settled() {
     });
 }
 
+/// How many goroutines are parked for `reason` at the moment.
+pub fn parked(reason: gopark_sched::WaitReason) -> usize {
+    let dump = gopark_sched::dump::DumpOptions::new().max_backtraces(0).dump();
+    let state = gopark_sched::dump::GoroutineState::Waiting(reason);
+    dump.goroutines.iter().filter(|g| g.state == state).count()
+}
+
 /// Keeps the thread busy without a call into the runtime.
 pub fn hog_for(d: Duration) {
     let start = Instant::now();
