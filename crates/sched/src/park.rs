@@ -203,8 +203,8 @@ impl ArmedPark {
 ///
 /// The goroutine's waiter is taken out of its slot, and one that looks almost the same put in its place. Who ends the
 /// wait meanwhile takes that one and has nothing more to do; the end of the claim finds it gone, and readies the
-/// goroutine. So a claim costs those who park and wake nothing, not even a branch, and makes nobody wait but the
-/// goroutine itself: a waker may hold locks, or be on g0.
+/// goroutine. So claims cost those who wake nothing and those who were parked one branch, and they make nobody wait
+/// but the goroutine itself: a waker may hold locks, or be on g0.
 ///
 /// The other way, a mark in the slot that `unblock` waits for, would let a thread that the kernel has put aside in the
 /// middle of a dump hold up pollers. Modelled in poll's `tests/loom_park_slot.rs`.

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use gopark_sched::dump::{DumpOptions, GoroutineInfo, GoroutineState};
 use gopark_sched::sync::{Condvar, Mutex, RwLock, WaitGroup};
 use gopark_sched::{
-    GoroutineDump, WaitReason, blocking, chan, dump_goroutines, go, goroutine_id, sleep, spawn, yield_now,
+    GoroutineDump, WaitReason, blocking, chan, dump_goroutines, go, goroutine_id, lock_os_thread, sleep,
+    spawn, yield_now,
 };
 use util::*;
 
@@ -242,6 +243,27 @@ fn a_goroutine_that_waits_on_its_thread_has_a_reason() {
         });
         let g = parked(id, WaitReason::ChanReceive);
         assert!(g.backtrace.is_none());
+        drop(tx);
+        until("it has ended", || info(id).is_none());
+    });
+}
+
+/// So does one that was wired to its thread, and says that it was.
+#[test]
+fn a_goroutine_on_a_thread_of_its_own_says_so() {
+    let _alone = alone();
+    bounded_on_thread("a wired goroutine", || {
+        let (tx, rx) = chan::bounded::<()>(0);
+        let id = started(move || {
+            lock_os_thread();
+            let _ = rx.recv();
+        });
+        let g = parked(id, WaitReason::ChanReceive);
+        assert!(g.locked_to_thread && g.backtrace.is_none() && g.waiting_for.is_some());
+        assert!(
+            g.to_string().starts_with(&format!("goroutine {id} [chan receive, locked to thread]:\n")),
+            "{g}"
+        );
         drop(tx);
         until("it has ended", || info(id).is_none());
     });
