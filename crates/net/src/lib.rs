@@ -84,12 +84,13 @@ pub use incoming::Incoming;
 pub use ipsock::{join_host_port, split_host_port};
 pub use keepalive::KeepAliveConfig;
 pub use listen::{ListenConfig, listen};
-pub use tcp_conn::TcpConn;
+pub use tcp_conn::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, TcpConn, WriteHalf};
 pub use tcp_listener::TcpListener;
 
 pub use gopark_poll::FdGuard;
 pub use gopark_sched::{
-    Builder, GoResult, GoroutineDump, JoinHandle, Metrics, Runtime, Scope, SpawnError, StillRunning,
-    WaitReason, block_on, blocking, chan, dump, dump_goroutines, future, go, goroutine_id, metrics,
-    num_goroutines, scope, select, signal, sleep, spawn, sync, try_go, try_spawn, yield_now,
+    Builder, GoResult, GoroutineDump, JoinHandle, JoinSet, Metrics, Runtime, Scope, SpawnError, SpawnOptions,
+    StillRunning, TrySpawnError, WaitReason, block_on, blocking, chan, dump, dump_goroutines, future, go,
+    goroutine_id, goroutine_local, goroutine_name, local, metrics, num_goroutines, scope, select, signal,
+    sleep, spawn, sync, try_go, try_spawn, yield_now,
 };

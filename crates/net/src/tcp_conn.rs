@@ -5,6 +5,7 @@
 //! * `tcp_conn/convert.rs`: to std and back, clones;
 //! * `tcp_conn/options.rs`: socket options and the descriptor;
 //! * `tcp_conn/task.rs`: for futures and callbacks;
+//! * `tcp_conn/split.rs`: the halves;
 //! * `tcp_conn/impls.rs`: the traits of std and `Conn`.
 
 use std::io::{self, IoSlice, IoSliceMut};
@@ -22,7 +23,10 @@ mod convert;
 mod deadline;
 mod impls;
 mod options;
+mod split;
 mod task;
+
+pub use split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf};
 
 use deadline::{Timeout, check_timeout};
 

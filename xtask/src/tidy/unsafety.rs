@@ -20,6 +20,7 @@ const LISTED: &[(&str, usize)] = &[
     ("crates/sched/src/compensate.rs", 1),
     ("crates/sched/src/g.rs", 27),
     ("crates/sched/src/join.rs", 10),
+    ("crates/sched/src/joinset.rs", 1),
     ("crates/sched/src/local.rs", 15),
     ("crates/sched/src/m.rs", 4),
     ("crates/sched/src/newproc.rs", 10),
