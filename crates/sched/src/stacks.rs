@@ -104,8 +104,8 @@ impl Stacks {
         while at.0 < CLASSES {
             let more = self.pools[at.0].get().and_then(|pool| {
                 let left = max - into.len();
-                // SAFETY: zeros, a dead header, or a live one.
                 pool.live_slots(at.1, left, |slot| {
+                    // SAFETY: zeros, a dead header, or a live one.
                     into.push(unsafe { G::from_ptr(G::of_slot(&slot).as_ptr()) })
                 })
             });
