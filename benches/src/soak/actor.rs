@@ -8,6 +8,7 @@ use gopark_net::{
     yield_now,
 };
 use gopark_sched::time::{Timer, after_func};
+use gopark_sched::{SpawnOptions, lock_os_thread, unlock_os_thread};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -49,8 +50,34 @@ pub(crate) fn step(world: &Arc<World>, r: &mut Random, depth: u32) {
         21 => pipeline(world, r),
         22 => crowd(world, r),
         23 => together(world, r),
+        24 => wired(world, r, depth),
         _ => talk(world, r),
     }
+}
+
+/// A goroutine that keeps its thread, or has a stack of its own size.
+fn wired(world: &Arc<World>, r: &mut Random, depth: u32) {
+    let (acts, mut theirs, theirs_world) = (world.begin(), r.split(), Arc::clone(world));
+    if r.one_in(3) {
+        go(move || {
+            let _acts = acts;
+            lock_os_thread();
+            step(&theirs_world, &mut theirs, depth - 1);
+            // Half of them end with their thread.
+            if theirs.one_in(2) {
+                unlock_os_thread();
+                step(&theirs_world, &mut theirs, depth - 1);
+            }
+        });
+        return;
+    }
+    let size = (128 * 1024) << r.below(4);
+    let options = SpawnOptions::new().stack_size(size);
+    let handle = options.spawn(move || {
+        let _acts = acts;
+        step(&theirs_world, &mut theirs, depth - 1);
+    });
+    assert!(handle.expect("there is room for one more").join().is_ok(), "a panic that nobody wanted");
 }
 
 /// Nobody wakes early.

@@ -1,9 +1,9 @@
 //! Models of timers that several threads get hold of at once: armed, stopped, moved, checked by a thief, taken over
 //! with a whole heap. Each fires once or was stopped, is in one heap or none, and the poller does not sleep past it.
 //!
-//! Tried on broken code: `run_due` that stores `home` before it takes the entry out, `remove` and `modify` that do not
-//! look at `home` again under the lock, `add` with a plain store of `home`, `move_all_to` that publishes only one heap
-//! or wakes nobody. A model here fails for each.
+//! Tried on broken code, each of which a model here finds: `modify` and `remove` that do not look at `home` again under
+//! the lock; `add` with a plain store of `home`; `run_due` and `move_all_to` that leave `home` as it was; `move_all_to`
+//! that publishes only the heap it empties, or wakes nobody.
 #![cfg(loom)]
 
 #[path = "util/model.rs"]
