@@ -60,7 +60,7 @@ both! {
         let mut one = [0];
         (&far).read_exact(&mut one).unwrap();
         drop(from);
-        assert_eq!((&far).read(&mut one).unwrap(), 0, "both gone: closed");
+        assert_eq!(far.read(&mut one).unwrap(), 0, "both gone: closed");
     }
 }
 

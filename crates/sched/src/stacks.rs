@@ -105,8 +105,9 @@ impl Stacks {
             let more = self.pools[at.0].get().and_then(|pool| {
                 let left = max - into.len();
                 pool.live_slots(at.1, left, |slot| {
-                    // SAFETY: zeros, a dead header, or a live one.
-                    into.push(unsafe { G::from_ptr(G::of_slot(&slot).as_ptr()) })
+                    let gp = G::of_slot(&slot).as_ptr();
+                    // SAFETY: a header, a dead one, or zeros, which are one as well.
+                    into.push(unsafe { G::from_ptr(gp) });
                 })
             });
             match more {

@@ -178,6 +178,80 @@ fn trim_gives_memory_back_and_keeps_the_top() {
     unsafe { slot.trim(usize::MAX / 2) }.unwrap();
 }
 
+/// VmPTE of this process, in KiB.
+#[cfg(target_os = "linux")]
+fn page_tables() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmPTE:")).unwrap();
+    line.split_whitespace().next().unwrap().parse().unwrap()
+}
+
+/// A few released slots lose their memory and keep their guards; they are handed out again before any other.
+#[cfg(target_os = "linux")]
+#[test]
+fn released_slots_are_empty_and_come_again() {
+    let pool = StackPool::new(USABLE).unwrap();
+    let slots: Vec<Slot> = (0..600).map(|_| pool.alloc().unwrap()).collect();
+    let touch = |slot: &Slot| (0..pool.usable()).step_by(512).for_each(|at| write(slot.bottom(), at, 1));
+    slots.iter().for_each(touch);
+    let mut some: Vec<Slot> = slots.iter().copied().skip(3).step_by(7).collect();
+    some.reverse();
+    // SAFETY: they are ours, each is there once, and nothing in them is in use.
+    unsafe { pool.release(&mut some) };
+    assert_eq!(pool.released(), some.len() as u64);
+    assert!(some.iter().all(|slot| !resident(slot).contains(&true)));
+    let kept = slots.iter().filter(|slot| !some.iter().any(|other| other.top() == slot.top()));
+    assert!(kept.clone().all(|slot| !resident(slot).contains(&false)), "others are untouched");
+    let mut again: Vec<Slot> = (0..some.len()).map(|_| pool.alloc().unwrap()).collect();
+    again.sort_by_key(low);
+    assert_eq!(again.iter().map(low).collect::<Vec<_>>(), some.iter().map(low).collect::<Vec<_>>());
+    for slot in &again {
+        assert!((0..pool.usable()).step_by(512).all(|at| read(slot.bottom(), at) == 0));
+        touch(slot);
+    }
+    let mut live = 0;
+    let all = pool.live_slots(Default::default(), usize::MAX, |_| live += 1);
+    assert!(all.is_none() && live == 600, "{live}");
+}
+
+/// All of them released, in any order and in pieces: the page tables go as well, and what comes then has its guard.
+#[test]
+#[cfg(target_os = "linux")]
+fn whole_groups_leave_nothing_behind() {
+    const NAME: &str = "whole_groups_leave_nothing_behind";
+    if !in_child() {
+        for guard in ["", "mprotect"] {
+            let env = [("GOPARK_STACK_GUARD", guard)];
+            let output = run_child(NAME, &env);
+            assert_eq!(output.status.signal(), Some(libc::SIGSEGV), "{env:?}: {}", stderr_of(&output));
+            assert!(stderr_of(&output).contains("as it should be so far"), "{env:?}");
+        }
+        return;
+    }
+    let pool = StackPool::new(260 << 10).unwrap();
+    let before = (page_tables(), mappings());
+    for round in 1..=3 {
+        let mut slots: Vec<Slot> = (0..8000).map(|_| pool.alloc().unwrap()).collect();
+        slots.iter().for_each(|slot| write(slot.top(), 0_usize.wrapping_sub(1), 1));
+        assert!(page_tables() > before.0 + 3000, "{} KiB", page_tables());
+        let (odd, even) = slots.split_at_mut(4001);
+        odd.reverse();
+        for piece in odd.chunks_mut(700).chain(even.chunks_mut(333)) {
+            // SAFETY: they are ours, each is there once, and nothing in them is in use.
+            unsafe { pool.release(piece) };
+        }
+        assert!(page_tables() < before.0 + 300, "{} KiB, then {}", before.0, page_tables());
+        assert!(mappings() < before.1 + 100, "{} mappings, then {}", before.1, mappings());
+        assert_eq!(pool.released(), round * 8000);
+    }
+    let reserved = pool.reserved();
+    let slot = (0..8000).map(|_| pool.alloc().unwrap()).last().unwrap();
+    assert_eq!(pool.reserved(), reserved, "the same memory again");
+    eprintln!("as it should be so far");
+    write(slot.bottom(), 0, 1);
+    write(slot.bottom(), 0_usize.wrapping_sub(1), 1); // the guard: the end of this process
+}
+
 /// Runs the test `name`, which touches guards, in children; each must die of SIGSEGV.
 fn dies_of_sigsegv(name: &str, env: &[(&str, &str)]) {
     let output = run_child(name, env);
