@@ -3,7 +3,7 @@
 mod util;
 
 use std::sync::{Arc, Mutex};
-use std::task::Poll;
+use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
 use gopark_sched::sync::WaitGroup;
@@ -181,12 +181,8 @@ fn stale_wakers_of_trimmed_goroutines_harm_nobody() {
                 drop(tx);
             });
             until("they are given back", || metrics().stacks.trimmed >= 1900);
-            let wake = |by_ref: bool| {
-                for waker in wakers.lock().unwrap().iter() {
-                    if by_ref { waker.wake_by_ref() } else { waker.clone().wake() }
-                }
-            };
-            wake(true);
+            let wake = || wakers.lock().unwrap().iter().for_each(Waker::wake_by_ref);
+            wake();
             assert_eq!(dump_goroutines().goroutines.len(), 0, "zeros are dead goroutines");
             // On top of the marks that this has left, and while more come.
             rt.run(|| {
@@ -206,7 +202,7 @@ fn stale_wakers_of_trimmed_goroutines_harm_nobody() {
                         })
                     })
                     .collect();
-                wake(false);
+                wake();
                 all.into_iter().for_each(|h| h.join().unwrap());
             });
             assert_eq!(rt.shutdown(LONG), Ok(()));
