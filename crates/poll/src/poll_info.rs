@@ -171,6 +171,7 @@ impl PollInfo {
         self.set_bit(cancel_bit(mode, reason), canceled);
     }
 
+    /// AcqRel: pairs with the load of who waits or prepares, who sees the reason once he sees the bit.
     fn set_bit(&self, bit: u64, set: bool) {
         if set {
             self.0.fetch_or(bit, AcqRel);

@@ -305,7 +305,7 @@ pub fn begin(seed: u64) {
     w.schedules += 1;
     w.lowest = 0;
     w.changes.clear();
-    if seed % 2 == 0 {
+    if seed.is_multiple_of(2) {
         w.strategy = Strategy::Random([1, 2, 4, 8, 32][w.below(5) as usize]);
         return;
     }
@@ -341,7 +341,7 @@ pub fn point() {
     if w.steps > STEPS_MAX {
         fail("too many steps: somebody goes round in circles");
     }
-    if w.steps % 64 == 0
+    if w.steps.is_multiple_of(64)
         && w.below(8) == 0
         && let Some(when) = w.earliest()
     {
