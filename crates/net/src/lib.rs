@@ -90,7 +90,7 @@ pub use tcp_listener::TcpListener;
 pub use gopark_poll::FdGuard;
 pub use gopark_sched::{
     Builder, GoResult, GoroutineDump, JoinHandle, JoinSet, Metrics, Runtime, Scope, SpawnError, SpawnOptions,
-    StillRunning, TrySpawnError, WaitReason, block_on, blocking, chan, dump, dump_goroutines, future, go,
-    goroutine_id, goroutine_local, goroutine_name, local, metrics, num_goroutines, scope, select, signal,
-    sleep, spawn, sync, try_go, try_spawn, yield_now,
+    StillRunning, TrySpawnError, WaitReason, block_on, blocking, chan, context, dump, dump_goroutines,
+    future, go, goroutine_id, goroutine_local, goroutine_name, local, metrics, num_goroutines, scope, select,
+    signal, sleep, spawn, sync, time, try_go, try_spawn, yield_now,
 };

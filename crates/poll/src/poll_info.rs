@@ -173,6 +173,7 @@ impl PollInfo {
 
     /// AcqRel: pairs with the load of who waits or prepares, who sees the reason once he sees the bit.
     fn set_bit(&self, bit: u64, set: bool) {
+        // Both: pairs with `load`, and keeps what earlier changes released.
         if set {
             self.0.fetch_or(bit, AcqRel);
         } else {

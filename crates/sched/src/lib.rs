@@ -29,6 +29,7 @@ mod blocking;
 pub mod chan;
 mod coarse;
 mod compensate;
+pub mod context;
 mod counters;
 mod debug;
 pub mod dump;

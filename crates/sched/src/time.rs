@@ -47,7 +47,7 @@ pub fn timeout<T>(limit: Duration, f: impl FnOnce(Instant) -> T) -> T {
 }
 
 /// The moment `d` from now, or the latest that we can tell.
-fn deadline(d: Duration) -> Instant {
+pub(crate) fn deadline(d: Duration) -> Instant {
     let now = Instant::now();
     now.checked_add(d).unwrap_or_else(|| now + Duration::from_secs(u64::from(u32::MAX)))
 }
