@@ -154,7 +154,7 @@ fn initialisers_that_fail() {
             assert_eq!(UNRELIABLE.with(|n| *n), 3, "the next use tries again");
             NOT_SEND.with(|rc| rc.set(1));
             yield_now();
-            assert_eq!(NOT_SEND.with(|rc| Rc::clone(rc)).get(), 1);
+            assert_eq!(NOT_SEND.with(Rc::clone).get(), 1);
         })
         .join()
         .unwrap();

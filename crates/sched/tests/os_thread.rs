@@ -163,7 +163,7 @@ fn lock_os_thread_avoids_state_propagation() {
             }
             // It gives its P away, from its thread, to more threads than there are.
             let block = || std::thread::sleep(Duration::from_millis(20)); // not for ordering: it blocks
-            let many: Vec<_> = (0..procs() + 20).map(|_| spawn(|| blocking(block))).collect();
+            let many: Vec<_> = (0..procs() + 20).map(|_| spawn(move || blocking(block))).collect();
             many.into_iter().for_each(|h| h.join().unwrap());
             sleep(Duration::from_millis(1));
             assert_eq!(marked(), [own]);
