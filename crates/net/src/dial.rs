@@ -19,7 +19,8 @@ use crate::{Conn, KeepAliveConfig, TcpConn};
 mod connect;
 pub(crate) mod race;
 
-use race::{Canceler, Racer, race};
+use gopark_sched::context::Context;
+use race::{Racer, race};
 
 /// Go's delay before the other family is tried (RFC 6555).
 const FALLBACK_DELAY: Duration = Duration::from_millis(300);
@@ -286,12 +287,70 @@ impl Dialer {
     ///
     /// Go: net/dial.go Dialer.DialTCP
     pub fn dial_tcp(&self, network: &str, address: &str) -> io::Result<TcpConn> {
-        let deadline = self.deadline_from(Instant::now());
+        self.dial_tcp_context(&Context::background(), network, address)
+    }
+
+    /// As [`Dialer::dial`], for as long as `ctx` is not done: a cancel ends the resolution of the name, the wait for
+    /// the connection, and both sides of the race of two families. Once the dial has succeeded, what becomes of `ctx`
+    /// does not touch the connection; see [`TcpConn::with_context`] for that.
+    ///
+    /// May block.
+    ///
+    /// # Errors
+    ///
+    /// As [`Dialer::dial`]; [`Cause::Canceled`], with the text "operation was canceled", if `ctx` was canceled;
+    /// `TimedOut` if its deadline passed, or the dialer's.
+    ///
+    /// # Panics
+    ///
+    /// If the control hook does.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use gopark_net::Dialer;
+    /// use gopark_net::context::Context;
+    ///
+    /// # let _rt = unsafe { gopark_net::Runtime::start()? };
+    /// let (ctx, cancel) = Context::background().with_cancel();
+    /// gopark_net::go(move || {
+    ///     gopark_net::sleep(std::time::Duration::from_secs(1));
+    ///     cancel.cancel();
+    /// });
+    /// let conn = Dialer::new().dial_context(&ctx, "tcp", "example.com:80")?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
+    /// Go: net/dial.go Dialer.DialContext
+    pub fn dial_context(&self, ctx: &Context, network: &str, address: &str) -> io::Result<Box<dyn Conn>> {
+        Ok(Box::new(self.dial_tcp_context(ctx, network, address)?))
+    }
+
+    /// As [`Dialer::dial_context`], with the concrete type.
+    ///
+    /// # Errors
+    ///
+    /// As [`Dialer::dial_context`].
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use gopark_net::{Dialer, context::Context};
+    ///
+    /// let ctx = Context::background();
+    /// let conn = Dialer::new().dial_tcp_context(&ctx, "tcp", "localhost:80")?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
+    /// Go: net/dial.go Dialer.DialTCP
+    pub fn dial_tcp_context(&self, ctx: &Context, network: &str, address: &str) -> io::Result<TcpConn> {
+        let now = Instant::now();
+        let deadline = [self.deadline_from(now), ctx.deadline()].into_iter().flatten().min();
         let resolved = Network::parse(network)
             .map_err(Cause::from)
-            .and_then(|net| Ok((net, self.resolve(net, address, deadline)?)));
+            .and_then(|net| Ok((net, self.resolve(ctx, net, address, deadline)?)));
         match resolved {
-            Ok((net, addrs)) => self.dial_addrs(net, addrs, deadline),
+            Ok((net, addrs)) => self.dial_addrs(ctx, net, addrs, deadline),
             Err(cause) => Err(OpError::new("dial", network.to_owned(), cause).into()),
         }
     }
@@ -300,26 +359,31 @@ impl Dialer {
     pub(crate) fn dial_resolved(&self, addrs: &[SocketAddr]) -> io::Result<TcpConn> {
         let deadline = self.deadline_from(Instant::now());
         let addrs: Vec<TcpAddr> = addrs.iter().map(|&addr| addr.into()).collect();
-        Attempt { network: Network::Tcp, dialer: self.clone() }.serial(&addrs, deadline, None)
+        Attempt { network: Network::Tcp, dialer: self.clone() }.serial(
+            &Context::background(),
+            &addrs,
+            deadline,
+        )
     }
 
     fn dial_addrs(
         &self,
+        ctx: &Context,
         network: Network,
         addrs: Vec<TcpAddr>,
         deadline: Option<Instant>,
     ) -> io::Result<TcpConn> {
         let attempt = Attempt { network, dialer: self.clone() };
         let Some(delay) = self.fallback_delay.filter(|_| network == Network::Tcp) else {
-            return attempt.serial(&addrs, deadline, None);
+            return attempt.serial(ctx, &addrs, deadline);
         };
         let (primaries, fallbacks) = partition(&addrs);
         if fallbacks.is_empty() {
-            return attempt.serial(&primaries, deadline, None);
+            return attempt.serial(ctx, &primaries, deadline);
         }
-        race(delay, move |racer, canceler| {
+        race(ctx, delay, move |racer, ctx| {
             let addrs = if racer == Racer::Primary { &primaries } else { &fallbacks };
-            attempt.serial(addrs, deadline, Some(canceler))
+            attempt.serial(ctx, addrs, deadline)
         })
     }
 
@@ -337,6 +401,7 @@ impl Dialer {
     #[doc(alias = "resolveAddrList")]
     fn resolve(
         &self,
+        ctx: &Context,
         network: Network,
         address: &str,
         deadline: Option<Instant>,
@@ -344,7 +409,7 @@ impl Dialer {
         if address.is_empty() {
             return Err(Cause::MissingAddress);
         }
-        let mut addrs = internet_addr_list(network, address, deadline)?;
+        let mut addrs = internet_addr_list(ctx, network, address, deadline)?;
         if let Some(local) = self.local_addr
             && !local.is_wildcard()
         {
@@ -388,16 +453,11 @@ impl Attempt {
     ///
     /// Go: net/dial.go sysDialer.dialSerial
     #[doc(alias = "dialSerial")]
-    fn serial(
-        &self,
-        addrs: &[TcpAddr],
-        deadline: Option<Instant>,
-        canceler: Option<&Canceler>,
-    ) -> io::Result<TcpConn> {
+    fn serial(&self, ctx: &Context, addrs: &[TcpAddr], deadline: Option<Instant>) -> io::Result<TcpConn> {
         let mut first_err = None;
         for (i, raddr) in addrs.iter().enumerate() {
-            if canceler.is_some_and(Canceler::is_canceled) {
-                return Err(self.error(Some(raddr), Cause::Canceled));
+            if let Some(err) = ctx.err() {
+                return Err(self.error(Some(raddr), err.into()));
             }
             let share = match deadline {
                 None => None,
@@ -406,7 +466,7 @@ impl Attempt {
                     None => return Err(self.error(Some(raddr), Cause::Timeout)),
                 },
             };
-            match self.connect(raddr, share, canceler) {
+            match self.connect(raddr, share, ctx) {
                 Ok(conn) => return Ok(conn),
                 Err(cause) => {
                     first_err.get_or_insert_with(|| self.error(Some(raddr), cause));

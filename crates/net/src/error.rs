@@ -68,7 +68,7 @@ pub enum Cause {
     Closed,
     /// A deadline passed. Go: `os.ErrDeadlineExceeded`.
     Timeout,
-    /// Another attempt of the same dial succeeded first. Go: `context.Canceled`.
+    /// The operation's context was canceled. Go: `context.Canceled`.
     Canceled,
     /// The runtime is not started; the text names the line to write.
     NotStarted,
@@ -302,6 +302,7 @@ impl Cause {
         match e {
             gopark_poll::Error::NetClosing | gopark_poll::Error::FileClosing => Cause::Closed,
             gopark_poll::Error::DeadlineExceeded => Cause::Timeout,
+            gopark_poll::Error::Canceled => Cause::Canceled,
             gopark_poll::Error::UnexpectedEof => Cause::UnexpectedEof,
             gopark_poll::Error::NotStarted => Cause::NotStarted,
             gopark_poll::Error::Errno(errno) => Cause::Syscall(SyscallError { syscall, errno }),
@@ -412,6 +413,13 @@ impl Error for UnknownNetworkError {}
 impl From<SyscallError> for Cause {
     fn from(e: SyscallError) -> Cause {
         Cause::Syscall(e)
+    }
+}
+
+impl From<gopark_sched::context::Error> for Cause {
+    /// Go: net/net.go mapErr
+    fn from(e: gopark_sched::context::Error) -> Cause {
+        if e.is_timeout() { Cause::Timeout } else { Cause::Canceled }
     }
 }
 

@@ -11,6 +11,7 @@ use crate::addr::{TcpAddr, UnknownZone, parse_ip};
 use crate::error::{AddrError, Cause, UnknownNetworkError};
 use crate::lookup::lookup_host;
 use crate::port::lookup_port;
+use gopark_sched::context::Context;
 
 /// A network that `listen` and `dial` know.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -148,12 +149,14 @@ pub fn join_host_port(host: &str, port: &str) -> String {
     if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
-/// The end points that `addr` stands for: at least one. A host name is resolved, no later than `deadline`; a
+/// The end points that `addr` stands for: at least one. A host name is resolved,
+/// no later than `deadline` and while `ctx` is not done; a
 /// literal never touches the resolver.
 ///
 /// Go: net/ipsock.go Resolver.internetAddrList
 #[doc(alias = "internetAddrList")]
 pub(crate) fn internet_addr_list(
+    ctx: &Context,
     network: Network,
     addr: &str,
     deadline: Option<Instant>,
@@ -167,7 +170,7 @@ pub(crate) fn internet_addr_list(
         Some((_, Err(UnknownZone))) => {
             return Err(AddrError { err: "no such network interface", addr: host.to_owned() }.into());
         }
-        None => lookup_host(host, deadline)?,
+        None => lookup_host(ctx, host, deadline)?,
     };
     // A machine may have IPv6 just enough to bind `::`, and not enough to connect to it (golang/go#18806).
     if let [(IpAddr::V6(Ipv6Addr::UNSPECIFIED), _)] = ips[..] {

@@ -56,12 +56,13 @@ mod port;
 mod sock;
 mod tcp_conn;
 mod tcp_listener;
+mod with_context;
 mod zone;
 
 /// For this crate's tests in `tests/`, which may start the runtime. Unit tests may not: that is `unsafe`.
 #[doc(hidden)]
 pub mod for_tests {
-    pub use crate::dial::race::{Canceler, Racer, race};
+    pub use crate::dial::race::{Racer, race};
     pub use crate::lookup::gate::Gate;
 
     /// Dials a list of addresses, as a name that resolves to them would.
@@ -86,6 +87,7 @@ pub use keepalive::KeepAliveConfig;
 pub use listen::{ListenConfig, listen};
 pub use tcp_conn::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, TcpConn, WriteHalf};
 pub use tcp_listener::TcpListener;
+pub use with_context::WithContext;
 
 pub use gopark_poll::FdGuard;
 pub use gopark_sched::{

@@ -11,6 +11,7 @@ use crate::error::{Cause, OpError};
 use crate::ipsock::{Network, first_ipv4, internet_addr_list};
 use crate::sock::{Control, ListenOptions, listen_stream};
 use crate::{KeepAliveConfig, Listener, TcpListener};
+use gopark_sched::context::Context;
 
 /// Listens on `address` of `network`.
 ///
@@ -211,7 +212,7 @@ impl ListenConfig {
     /// Go: net/tcpsock.go ListenTCP
     pub fn listen_tcp(&self, network: &str, address: &str) -> io::Result<TcpListener> {
         let resolved = Network::parse(network).map_err(Cause::from).and_then(|net| {
-            let laddr = first_ipv4(&internet_addr_list(net, address, None)?);
+            let laddr = first_ipv4(&internet_addr_list(&Context::background(), net, address, None)?);
             Ok((net, laddr.ok_or(Cause::MissingAddress)?))
         });
         match resolved {

@@ -1,14 +1,17 @@
 //! Host names, resolved by the system's `getaddrinfo`. Go: `net/lookup.go`.
 //!
-//! `getaddrinfo` blocks a thread and cannot be stopped. So it runs in an announced blocking section, and if
-//! there is a deadline in a goroutine of its own: the caller leaves in time, the lookup ends when it ends,
+//! `getaddrinfo` blocks a thread and cannot be stopped. So it runs in an announced blocking
+//! section, and if there is a deadline, or a context that may be canceled, in a goroutine
+//! of its own: the caller leaves in time, the lookup ends when it ends,
 //! and nobody reads its result. No more than [`LOOKUPS_MAX`] run at a time (`lookup/gate.rs`).
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::time::Instant;
 
-use gopark_sched::blocking;
+use gopark_sched::chan::bounded;
+use gopark_sched::context::{self, Context};
+use gopark_sched::{blocking, select};
 
 use crate::error::{Cause, DnsError, OpError};
 
@@ -25,16 +28,21 @@ static LOOKUPS: Gate = Gate::new(LOOKUPS_MAX);
 ///
 /// Go: net/lookup.go Resolver.lookupIPAddr
 #[doc(alias = "lookupIPAddr")]
-pub(crate) fn lookup_host(host: &str, deadline: Option<Instant>) -> Result<Vec<(IpAddr, u32)>, Cause> {
+pub(crate) fn lookup_host(
+    ctx: &Context,
+    host: &str,
+    deadline: Option<Instant>,
+) -> Result<Vec<(IpAddr, u32)>, Cause> {
     if !may_be_a_name(host) {
         return Err(no_such_host(host).into());
     }
     if !gopark_poll::is_installed() {
         return Err(Cause::NotStarted);
     }
-    let found = match deadline {
-        None => LOOKUPS.enter(|| blocking(|| getaddrinfo(host))),
-        Some(deadline) => lookup_until(host, deadline)?,
+    let found = if deadline.is_none() && ctx.never_done() {
+        LOOKUPS.enter(|| blocking(|| getaddrinfo(host)))
+    } else {
+        lookup_until(ctx, host, deadline)?
     };
     let mut addrs = match found {
         Ok(addrs) => addrs,
@@ -73,25 +81,43 @@ fn is_at_most_one<I>() -> bool {
 
 type Found = io::Result<Vec<(IpAddr, u32)>>;
 
-fn lookup_until(host: &str, deadline: Instant) -> Result<Found, Cause> {
+fn lookup_until(ctx: &Context, host: &str, deadline: Option<Instant>) -> Result<Found, Cause> {
     let name = host.to_owned();
-    let lookup = gopark_sched::try_spawn(move || {
-        // None: it waited for its turn too long, and nobody is there to read the result.
-        LOOKUPS.enter(|| (Instant::now() < deadline).then(|| blocking(|| getaddrinfo(&name))))
+    let theirs = ctx.clone();
+    let (tx, rx) = bounded(1);
+    gopark_sched::try_spawn(move || {
+        LOOKUPS.enter(|| {
+            // If it waited for its turn too long, nobody is there to read the result.
+            if theirs.err().is_none() && deadline.is_none_or(|deadline| Instant::now() < deadline) {
+                let _ = tx.send(blocking(|| getaddrinfo(&name)));
+            }
+        });
     })
     .map_err(|e| Cause::Other(Box::new(e)))?;
-    match lookup.join_timeout(deadline.saturating_duration_since(Instant::now())) {
-        Ok(Ok(Some(found))) => Ok(found),
-        Ok(Err(panic)) => std::panic::resume_unwind(panic),
-        Ok(Ok(None)) | Err(_) => Err(DnsError {
-            err: "i/o timeout".into(),
+    let found = match deadline {
+        None => select! {
+            recv(rx) -> found => found.ok(),
+            recv(ctx.done()) -> _ => None,
+        },
+        Some(deadline) => select! {
+            recv(rx) -> found => found.ok(),
+            recv(ctx.done()) -> _ => None,
+            after(deadline.saturating_duration_since(Instant::now())) => None,
+        },
+    };
+    let canceled = ctx.err() == Some(context::Error::Canceled);
+    // A lookup that is there counts, as Go has it. Go maps what a context says before it wraps it.
+    found.ok_or_else(|| {
+        let err = if canceled { "operation was canceled" } else { "i/o timeout" };
+        DnsError {
+            err: err.into(),
             name: host.to_owned(),
-            is_timeout: true,
-            is_temporary: true,
+            is_timeout: !canceled,
+            is_temporary: !canceled,
             is_not_found: false,
         }
-        .into()),
-    }
+        .into()
+    })
 }
 
 fn getaddrinfo(host: &str) -> Found {

@@ -74,6 +74,10 @@ impl TcpConn {
         TcpConn { fd, read_timeout: Timeout::default(), write_timeout: Timeout::default() }
     }
 
+    pub(crate) fn net_fd(&self) -> &NetFd {
+        &self.fd
+    }
+
     /// Connects to the first of `addr`'s addresses that answers. They are tried one after the other; see
     /// [`dial`](crate::dial) for two families at a time.
     ///

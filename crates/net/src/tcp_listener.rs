@@ -50,6 +50,10 @@ impl TcpListener {
         TcpListener { fd, keep_alive, conn_kind: FdKind::TCP }
     }
 
+    pub(crate) fn net_fd(&self) -> &NetFd {
+        &self.fd
+    }
+
     /// Listens on the first of `addr`'s addresses that works.
     ///
     /// `SO_REUSEADDR` is set, and the queue is as long as the system allows. As in std, `0.0.0.0` is IPv4

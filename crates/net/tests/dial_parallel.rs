@@ -5,7 +5,8 @@ mod util;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
-use gopark_net::for_tests::{Canceler, Racer, race};
+use gopark_net::context::Context;
+use gopark_net::for_tests::{Racer, race};
 use gopark_net::sleep;
 
 const MS: Duration = Duration::from_millis(1);
@@ -15,10 +16,10 @@ procs!();
 type Outcome = Result<&'static str, &'static str>;
 
 /// What one racer does: waits, unless it is canceled meanwhile, and then succeeds or fails.
-fn racer(wait: Duration, result: Outcome, canceler: &Canceler) -> Outcome {
+fn racer(wait: Duration, result: Outcome, ctx: &Context) -> Outcome {
     let end = Instant::now() + wait;
     while Instant::now() < end {
-        if canceler.is_canceled() {
+        if ctx.err().is_some() {
             return Err("canceled");
         }
         sleep(MS); // not for ordering: how often it looks
@@ -32,9 +33,9 @@ type Script = (Duration, Outcome);
 fn run(delay: Duration, primary: Script, fallback: Script) -> (Outcome, Duration) {
     util::runtime();
     let begin = Instant::now();
-    let result = race(delay, move |who, canceler| {
+    let result = race(&Context::background(), delay, move |who, ctx| {
         let (wait, result) = if who == Racer::Primary { primary } else { fallback };
-        racer(wait, result, canceler)
+        racer(wait, result, ctx)
     });
     (result, begin.elapsed())
 }
@@ -104,8 +105,8 @@ fn test_dial_parallel_spurious_connection() {
 
     util::runtime();
     for _ in 0..20 {
-        // Neither looks at its canceler: both succeed.
-        let winner = race(MS, |who, _| {
+        // Neither looks at its context: both succeed.
+        let winner = race(&Context::background(), MS, |who, _| {
             STARTED.fetch_add(1, SeqCst);
             sleep(if who == Racer::Primary { 4 * MS } else { 3 * MS }); // not for ordering: who wins is left open
             Ok::<_, ()>(Connection::new())
@@ -127,7 +128,7 @@ fn a_panic_in_either_racer_comes_out() {
     util::runtime();
     for panicking in [Racer::Primary, Racer::Fallback] {
         let caught = std::panic::catch_unwind(|| {
-            race::<(), _, _>(MS, move |who, _| {
+            race::<(), _, _>(&Context::background(), MS, move |who, _| {
                 if who == panicking {
                     std::panic::resume_unwind(Box::new("on purpose"));
                 }

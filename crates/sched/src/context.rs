@@ -211,6 +211,11 @@ impl Context {
         }
     }
 
+    /// Whether it is known that the context will never be done: nobody can cancel it, and it has no deadline.
+    pub fn never_done(&self) -> bool {
+        self.node.is_none()
+    }
+
     /// Why the context is done; None: it is not. One load.
     ///
     /// Go: Context.Err

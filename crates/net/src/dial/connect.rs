@@ -1,14 +1,13 @@
 //! One attempt to connect. Go: `netFD.connect`, `sysDialer.doDialTCP`.
 
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
 use std::time::Instant;
 
-use gopark_poll::{Fd, FdKind};
+use gopark_poll::{Fd, FdKind, Mode};
+use gopark_sched::context::Context;
 use gopark_sys::{Errno, sock};
 
 use super::Attempt;
-use super::race::Canceler;
 use crate::TcpConn;
 use crate::addr::TcpAddr;
 use crate::error::Cause;
@@ -32,13 +31,13 @@ impl Attempt {
         &self,
         raddr: &TcpAddr,
         deadline: Option<Instant>,
-        canceler: Option<&Canceler>,
+        ctx: &Context,
     ) -> Result<TcpConn, Cause> {
         let laddr = self.dialer.local_addr;
         let any_port = laddr.is_none_or(|laddr| laddr.port == 0);
         let mut retries = if any_port { RETRIES } else { 0 };
         loop {
-            let result = self.connect_once(laddr.as_ref(), raddr, deadline, canceler);
+            let result = self.connect_once(laddr.as_ref(), raddr, deadline, ctx);
             let unlucky = match &result {
                 Ok(fd) => fd.raddr == Some(fd.laddr),
                 Err(cause) => cause.errno() == Some(Errno::EADDRNOTAVAIL),
@@ -55,7 +54,7 @@ impl Attempt {
         laddr: Option<&TcpAddr>,
         raddr: &TcpAddr,
         deadline: Option<Instant>,
-        canceler: Option<&Canceler>,
+        ctx: &Context,
     ) -> Result<NetFd, Cause> {
         let new = NewSocket::new(self.network, laddr, Some(raddr), Use::Dial)?;
         new.control(self.dialer.control.as_ref(), self.network, raddr)?;
@@ -70,7 +69,7 @@ impl Attempt {
         // would spoil the short-read hint for the life of the connection.
         let connected = start_connect(&pfd, family, raddr)?;
         pfd.init().map_err(|e| Cause::from_poll("epoll_ctl", e))?;
-        let pfd = if connected { pfd } else { wait_connected(pfd, deadline, canceler)? };
+        let pfd = if connected { pfd } else { wait_connected(pfd, deadline, ctx)? };
         if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
             return Err(Cause::Timeout);
         }
@@ -81,33 +80,20 @@ impl Attempt {
     }
 }
 
-/// Waits for the end of a connect(2) that has begun, no later than `deadline` and no longer than until
-/// `canceler` says so. On error the socket is closed.
+/// Waits for the end of a connect(2) that has begun, no later than `deadline` and while `ctx` is not done. On
+/// error the socket is closed.
 ///
 /// Go: net/fd_unix.go netFD.connect
-fn wait_connected(fd: Fd, deadline: Option<Instant>, canceler: Option<&Canceler>) -> Result<Fd, Cause> {
+fn wait_connected(fd: Fd, deadline: Option<Instant>, ctx: &Context) -> Result<Fd, Cause> {
     let failed = |e| Cause::from_poll("connect", e);
     if deadline.is_some() {
         fd.set_write_deadline(deadline).map_err(failed)?;
     }
-    let (fd, result) = match canceler {
-        None => {
-            let result = fd.connect_wait();
-            (fd, result)
-        }
-        Some(canceler) => {
-            let shared = Arc::new(fd);
-            let result = canceler.enter(&shared).then(|| shared.connect_wait());
-            // From here on nobody else can reach it: a cancel that comes now is too late to leave a deadline behind
-            // (golang/go#16523). One that came before fails the dial even if the connection was made.
-            let canceled = canceler.leave();
-            let fd = Arc::into_inner(shared).expect("only the canceler had another reference");
-            match result {
-                Some(result) if !canceled => (fd, result),
-                _ => return Err(Cause::Canceled),
-            }
-        }
-    };
+    let attached = ctx.attach(fd.canceler().map_err(failed)?, &[Mode::Write]);
+    let result = fd.connect_wait();
+    // From here on the context is too late to do anything to the connection (golang/go#16523). If it was done before,
+    // the dial fails even if the connection was made.
+    attached.detach()?;
     result.map_err(failed)?;
     if deadline.is_some() {
         fd.set_write_deadline(None).map_err(failed)?;

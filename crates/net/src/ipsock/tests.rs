@@ -100,7 +100,9 @@ fn test_addr_list_partition() {
 
 #[test]
 fn literals_become_addresses_without_the_resolver() {
-    let list = |network, addr| internet_addr_list(network, addr, None).map_err(|e| e.to_string());
+    let list = |network, addr| {
+        internet_addr_list(&Context::background(), network, addr, None).map_err(|e| e.to_string())
+    };
     assert_eq!(list(Network::Tcp, ""), Ok(vec![any(0)]));
     assert_eq!(list(Network::Tcp, ":8080"), Ok(vec![any(8080)]));
     assert_eq!(list(Network::Tcp4, "127.0.0.1:80"), Ok(vec![tcp("127.0.0.1:80")]));
