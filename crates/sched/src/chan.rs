@@ -33,7 +33,7 @@ mod buffer;
 mod cases;
 mod core;
 mod error;
-mod lock;
+pub(crate) mod lock;
 mod macros;
 mod receiver;
 mod select;
@@ -117,8 +117,17 @@ impl TimerChan {
     ///
     /// Go: runtime/chan.go timerchandrain
     #[doc(alias = "timerchandrain")]
+    #[inline]
     pub(crate) fn drain(&self) -> bool {
         self.0.recv(Until::Now).is_ok()
+    }
+
+    /// Whether `rx`, which is this channel's, is all there is of it beside us, and it is open: then it is as good as a
+    /// new one.
+    #[inline]
+    pub(crate) fn is_only(&self, rx: &Receiver<Instant>) -> bool {
+        debug_assert!(Arc::ptr_eq(&self.0, &rx.chan));
+        Arc::strong_count(&self.0) == 2 && !self.0.core.is_closed()
     }
 }
 

@@ -5,7 +5,7 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::alarm::{Action, Alarm, after};
+use super::alarm::{Alarm, after, starter};
 
 /// A function that waits for its time; see [`after_func`]. Dropping it stops nothing: the function runs all the same.
 ///
@@ -37,7 +37,7 @@ pub struct AfterFunc {
 /// Go: time.AfterFunc
 #[track_caller]
 pub fn after_func(d: Duration, f: impl Fn() + Send + Sync + 'static) -> AfterFunc {
-    let alarm = Alarm::new(Action::Start(Arc::new(f), Location::caller()));
+    let alarm = starter(Arc::new(f), Location::caller());
     alarm.set(after(d), 0);
     AfterFunc { alarm }
 }

@@ -5,23 +5,28 @@
 //! there decides, not the fact that it was called (golang/go#69312).
 //!
 //! A due alarm runs on g0. It puts a value into a channel or starts a goroutine; it runs and drops nothing of a user's.
+//!
+//! The locks are those of the channels, a byte that is released by a store: with parking_lot's, a third of what it takes
+//! to start a timer and stop it again would go into them.
 
 use std::mem::ManuallyDrop;
 use std::panic::Location;
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use gopark_poll::{Fire, ReadyList, Timer, TimerKind, WakePoller};
-use parking_lot::Mutex;
 
-use crate::chan::TimerChan;
-use crate::rt::nanotime;
+use crate::chan::lock::Lock;
+use crate::chan::{Receiver, TimerChan, timer_chan};
 
 /// How long to wait before a function is tried again for which no goroutine could be started, in ns.
 const RETRY_NS: i64 = 1_000_000;
 
+/// How many channels the pool keeps for timers to come.
+const CHANNELS_MAX: usize = 1024;
+
 /// What to do when it is time.
-pub(super) enum Action {
+enum Action {
     Nothing,
     Tell(TimerChan),
     Start(Arc<dyn Fn() + Send + Sync>, &'static Location<'static>),
@@ -39,18 +44,60 @@ struct State {
 
 /// One timer.
 pub(super) struct Alarm {
-    state: Mutex<State>,
+    state: Lock<State>,
     /// Set once, by `make`: it refers to the alarm.
     timer: OnceLock<Timer>,
 }
 
-static POOL: Mutex<Vec<&'static Alarm>> = Mutex::new(Vec::new());
+/// Alarms that nobody uses.
+struct Pool {
+    /// With nothing to do.
+    plain: Vec<&'static Alarm>,
+    /// With a channel, open and empty, of which nobody else has anything.
+    tellers: Vec<(&'static Alarm, Receiver<Instant>)>,
+}
+
+static POOL: Lock<Pool> = Lock::new(Pool { plain: Vec::new(), tellers: Vec::new() });
+
+/// An alarm that tells the time to a channel, not armed.
+pub(super) fn teller() -> (&'static Alarm, Receiver<Instant>) {
+    let mut pool = POOL.lock();
+    if let Some(pooled) = pool.tellers.pop() {
+        return pooled;
+    }
+    drop(pool);
+    let (chan, rx) = timer_chan();
+    (Alarm::new(Action::Tell(chan)), rx)
+}
+
+/// An alarm that starts a goroutine, not armed.
+pub(super) fn starter(f: Arc<dyn Fn() + Send + Sync>, start: &'static Location<'static>) -> &'static Alarm {
+    Alarm::new(Action::Start(f, start))
+}
+
+/// The timer with this channel is gone, and stopped; nobody else has the alarm.
+pub(super) fn retire_teller(alarm: &'static Alarm, rx: Receiver<Instant>) {
+    let as_new = {
+        let mut state = alarm.state.lock();
+        alarm.stop_locked(&mut state);
+        matches!(&state.action, Action::Tell(chan) if chan.is_only(&rx))
+    };
+    if as_new {
+        let mut pool = POOL.lock();
+        if pool.tellers.len() < CHANNELS_MAX {
+            return pool.tellers.push((alarm, rx));
+        }
+    }
+    drop(rx);
+    alarm.reclaim();
+}
 
 impl Alarm {
-    /// An alarm that is not armed.
-    pub(super) fn new(action: Action) -> &'static Alarm {
+    /// # Panics
+    /// If the runtime is not started.
+    fn new(action: Action) -> &'static Alarm {
         assert!(crate::sched::SCHED.is_started(), "a timer: {}", crate::NOT_STARTED);
-        let pooled = POOL.lock().pop();
+        let pooled = POOL.lock().plain.pop();
         let alarm = pooled.unwrap_or_else(Alarm::make);
         alarm.state.lock().action = action;
         alarm
@@ -59,11 +106,12 @@ impl Alarm {
     fn make() -> &'static Alarm {
         let state = State { when: 0, period: 0, action: Action::Nothing, detached: false };
         let alarm: &'static Alarm =
-            Box::leak(Box::new(Alarm { state: Mutex::new(state), timer: OnceLock::new() }));
+            Box::leak(Box::new(Alarm { state: Lock::new(state), timer: OnceLock::new() }));
         alarm.timer.get_or_init(|| Timer::new(TimerKind::Fire(alarm)));
         alarm
     }
 
+    #[inline]
     fn timer(&'static self) -> &'static Timer {
         match self.timer.get() {
             Some(timer) => timer,
@@ -89,17 +137,19 @@ impl Alarm {
     /// Stops it. True as for `set`. What it has begun to do, on another thread, is done when this returns.
     ///
     /// Go: runtime/time.go timer.stop
+    #[inline]
     pub(super) fn stop(&'static self) -> bool {
-        let mut state = self.state.lock();
-        let pending = state.cancel();
-        self.timer().stop();
-        pending
+        self.stop_locked(&mut self.state.lock())
     }
 
-    /// Nobody wants anything of it any more.
-    pub(super) fn retire(&'static self) {
-        self.stop();
-        self.reclaim();
+    #[inline]
+    fn stop_locked(&'static self, state: &mut State) -> bool {
+        let armed = state.when != 0;
+        let pending = state.cancel();
+        if armed {
+            self.timer().stop();
+        }
+        pending
     }
 
     /// Lets it do what it is to do, after which it belongs to the pool.
@@ -118,12 +168,13 @@ impl Alarm {
         state.detached = false;
         let action = std::mem::replace(&mut state.action, Action::Nothing);
         drop(state);
-        POOL.lock().push(self);
+        POOL.lock().plain.push(self);
         drop(action); // user code, so under no lock
     }
 }
 
 impl State {
+    #[inline]
     fn cancel(&mut self) -> bool {
         let armed = self.when != 0;
         self.when = 0;
@@ -201,7 +252,8 @@ impl Fire for Alarm {
 }
 
 /// `d` from now.
-pub(super) fn after(d: std::time::Duration) -> i64 {
+#[inline]
+pub(super) fn after(d: Duration) -> i64 {
     crate::rt::deadline_after(d)
 }
 
@@ -210,12 +262,12 @@ pub(super) fn after(d: std::time::Duration) -> i64 {
 /// # Panics
 /// If it is zero, with Go's text.
 #[track_caller]
-pub(super) fn period(d: std::time::Duration, what: &str) -> i64 {
+pub(super) fn period(d: Duration, what: &str) -> i64 {
     assert!(!d.is_zero(), "non-positive interval for {what}");
     i64::try_from(d.as_nanos()).unwrap_or(i64::MAX)
 }
 
 /// The first tick of a ticker.
 pub(super) fn first(period: i64) -> i64 {
-    nanotime().saturating_add(period)
+    crate::rt::nanotime().saturating_add(period)
 }

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use super::alarm::{Action, Alarm, first, period};
-use crate::chan::{Receiver, timer_chan};
+use super::alarm::{Alarm, first, period, retire_teller, teller};
+use crate::chan::Receiver;
 
 /// Sends the time into a channel at regular intervals. Dropping it stops it.
 ///
@@ -27,7 +27,7 @@ use crate::chan::{Receiver, timer_chan};
 #[doc(alias = "NewTicker")]
 pub struct Ticker {
     alarm: &'static Alarm,
-    c: Receiver<Instant>,
+    c: Option<Receiver<Instant>>, // taken by drop
 }
 
 impl Ticker {
@@ -38,17 +38,19 @@ impl Ticker {
     #[track_caller]
     pub fn new(interval: Duration) -> Ticker {
         let interval = period(interval, "Ticker::new");
-        let (tell, c) = timer_chan();
-        let alarm = Alarm::new(Action::Tell(tell));
+        let (alarm, c) = teller();
         alarm.set(first(interval), interval);
-        Ticker { alarm, c }
+        Ticker { alarm, c: Some(c) }
     }
 
     /// Where the ticks arrive. Stopping the ticker does not close it.
     ///
     /// Go: Ticker.C
     pub fn c(&self) -> &Receiver<Instant> {
-        &self.c
+        match &self.c {
+            Some(c) => c,
+            None => unreachable!("it is taken by drop"),
+        }
     }
 
     /// Stops the ticks. None that came before will be received afterwards.
@@ -69,7 +71,9 @@ impl Ticker {
 
 impl Drop for Ticker {
     fn drop(&mut self) {
-        self.alarm.retire();
+        if let Some(c) = self.c.take() {
+            retire_teller(self.alarm, c);
+        }
     }
 }
 
@@ -88,8 +92,7 @@ impl fmt::Debug for Ticker {
 #[track_caller]
 pub fn tick(interval: Duration) -> Receiver<Instant> {
     let interval = period(interval, "tick");
-    let (tell, c) = timer_chan();
-    let alarm = Alarm::new(Action::Tell(tell));
+    let (alarm, c) = teller();
     alarm.set(first(interval), interval);
     alarm.detach();
     c

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use super::alarm::{Action, Alarm, after as when};
-use crate::chan::{Receiver, timer_chan};
+use super::alarm::{Alarm, after as when, retire_teller, teller};
+use crate::chan::Receiver;
 
 /// Sends the time into a channel once, when it has come. Dropping it stops it.
 ///
@@ -26,7 +26,7 @@ use crate::chan::{Receiver, timer_chan};
 #[doc(alias = "NewTimer")]
 pub struct Timer {
     alarm: &'static Alarm,
-    c: Receiver<Instant>,
+    c: Option<Receiver<Instant>>, // taken by drop
 }
 
 impl Timer {
@@ -36,17 +36,19 @@ impl Timer {
     /// # Panics
     /// If the runtime is not started.
     pub fn new(d: Duration) -> Timer {
-        let (tell, c) = timer_chan();
-        let alarm = Alarm::new(Action::Tell(tell));
+        let (alarm, c) = teller();
         alarm.set(when(d), 0);
-        Timer { alarm, c }
+        Timer { alarm, c: Some(c) }
     }
 
     /// Where the time arrives.
     ///
     /// Go: Timer.C
     pub fn c(&self) -> &Receiver<Instant> {
-        &self.c
+        match &self.c {
+            Some(c) => c,
+            None => unreachable!("it is taken by drop"),
+        }
     }
 
     /// Stops the timer. True: it was set, and nobody has received of it or will. False: it was stopped before, or what
@@ -63,7 +65,9 @@ impl Timer {
 
 impl Drop for Timer {
     fn drop(&mut self) {
-        self.alarm.retire();
+        if let Some(c) = self.c.take() {
+            retire_teller(self.alarm, c);
+        }
     }
 }
 
@@ -99,8 +103,7 @@ impl fmt::Debug for Timer {
 ///
 /// Go: time.After
 pub fn after(d: Duration) -> Receiver<Instant> {
-    let (tell, c) = timer_chan();
-    let alarm = Alarm::new(Action::Tell(tell));
+    let (alarm, c) = teller();
     alarm.set(when(d), 0);
     alarm.detach();
     c
