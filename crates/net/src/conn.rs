@@ -6,7 +6,9 @@ use std::io::{self, Read, Write};
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::{Addr, Incoming};
+use gopark_sched::context::Context;
+
+use crate::{Addr, ContextGuard, Incoming};
 
 /// A stream connection.
 ///
@@ -96,6 +98,17 @@ pub trait Conn: Any + Send + Sync {
     ///
     /// The connection is closed.
     fn set_write_deadline(&self, t: Option<Instant>) -> io::Result<()>;
+
+    /// Puts the connection under `ctx` for as long as the guard lives: see
+    /// [`TcpConn::attach_context`](crate::TcpConn::attach_context).
+    ///
+    /// # Errors
+    ///
+    /// The connection is closed. `Unsupported`, unless the implementation overrides it: a guard comes only from a
+    /// [`TcpConn`](crate::TcpConn), so one that wraps another connection passes the call on.
+    fn attach_context(&self, _ctx: &Context) -> io::Result<ContextGuard> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
 }
 
 /// Accepts stream connections.
@@ -140,6 +153,16 @@ pub trait Listener: Any + Send + Sync {
 
     /// The address that it listens on, with the port that the system chose if it was left to it.
     fn addr(&self) -> Addr;
+
+    /// Puts `accept` under `ctx` for as long as the guard lives: see
+    /// [`TcpListener::attach_context`](crate::TcpListener::attach_context).
+    ///
+    /// # Errors
+    ///
+    /// As [`Conn::attach_context`].
+    fn attach_context(&self, _ctx: &Context) -> io::Result<ContextGuard> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
 }
 
 impl dyn Conn {
@@ -249,6 +272,10 @@ macro_rules! forward {
 
             fn set_write_deadline(&self, t: Option<Instant>) -> io::Result<()> {
                 (**self).set_write_deadline(t)
+            }
+
+            fn attach_context(&self, ctx: &Context) -> io::Result<ContextGuard> {
+                (**self).attach_context(ctx)
             }
         }
     )*};

@@ -10,6 +10,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use std::{fmt, io};
 
+use gopark_sched::context::Context;
+
 use crate::addr::TcpAddr;
 use crate::error::{AddrError, Cause, OpError};
 use crate::ipsock::{Network, internet_addr_list, partition};
@@ -19,7 +21,6 @@ use crate::{Conn, KeepAliveConfig, TcpConn};
 mod connect;
 pub(crate) mod race;
 
-use gopark_sched::context::Context;
 use race::{Racer, race};
 
 /// Go's delay before the other family is tried (RFC 6555).
@@ -271,6 +272,37 @@ impl Dialer {
         Ok(Box::new(self.dial_tcp(network, address)?))
     }
 
+    /// As [`Dialer::dial`], for no longer than until `ctx` is done. Once the connection is there the context does
+    /// nothing to it any more: see [`TcpConn::with_context`] for that.
+    ///
+    /// # Errors
+    ///
+    /// As [`Dialer::dial`]; if the context is canceled, one for which [`is_canceled`](crate::is_canceled) holds, and
+    /// `TimedOut` if its time is up.
+    ///
+    /// # Panics
+    ///
+    /// If the control hook does.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use std::time::Duration;
+    /// use gopark_net::Dialer;
+    /// use gopark_net::context::Context;
+    ///
+    /// let (ctx, cancel) = Context::background().with_timeout(Duration::from_secs(3));
+    /// let conn = Dialer::new().dial_context(&ctx, "tcp", "example.com:80")?;
+    /// # drop(cancel);
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
+    /// Go: net/dial.go Dialer.DialContext
+    #[doc(alias = "DialContext")]
+    pub fn dial_context(&self, ctx: &Context, network: &str, address: &str) -> io::Result<Box<dyn Conn>> {
+        Ok(Box::new(self.dial_tcp_context(ctx, network, address)?))
+    }
+
     /// As [`Dialer::dial`], with the concrete type.
     ///
     /// # Errors
@@ -290,42 +322,6 @@ impl Dialer {
         self.dial_tcp_context(&Context::background(), network, address)
     }
 
-    /// As [`Dialer::dial`], for as long as `ctx` is not done: a cancel ends the resolution of the name, the wait for
-    /// the connection, and both sides of the race of two families. Once the dial has succeeded, what becomes of `ctx`
-    /// does not touch the connection; see [`TcpConn::with_context`] for that.
-    ///
-    /// May block.
-    ///
-    /// # Errors
-    ///
-    /// As [`Dialer::dial`]; [`Cause::Canceled`], with the text "operation was canceled", if `ctx` was canceled;
-    /// `TimedOut` if its deadline passed, or the dialer's.
-    ///
-    /// # Panics
-    ///
-    /// If the control hook does.
-    ///
-    /// # Examples
-    ///
-    /// ```no_run
-    /// use gopark_net::Dialer;
-    /// use gopark_net::context::Context;
-    ///
-    /// # let _rt = unsafe { gopark_net::Runtime::start()? };
-    /// let (ctx, cancel) = Context::background().with_cancel();
-    /// gopark_net::go(move || {
-    ///     gopark_net::sleep(std::time::Duration::from_secs(1));
-    ///     cancel.cancel();
-    /// });
-    /// let conn = Dialer::new().dial_context(&ctx, "tcp", "example.com:80")?;
-    /// # std::io::Result::Ok(())
-    /// ```
-    ///
-    /// Go: net/dial.go Dialer.DialContext
-    pub fn dial_context(&self, ctx: &Context, network: &str, address: &str) -> io::Result<Box<dyn Conn>> {
-        Ok(Box::new(self.dial_tcp_context(ctx, network, address)?))
-    }
-
     /// As [`Dialer::dial_context`], with the concrete type.
     ///
     /// # Errors
@@ -335,17 +331,24 @@ impl Dialer {
     /// # Examples
     ///
     /// ```no_run
-    /// use gopark_net::{Dialer, context::Context};
+    /// use gopark_net::Dialer;
+    /// use gopark_net::context::Context;
     ///
-    /// let ctx = Context::background();
+    /// let (ctx, cancel) = Context::background().with_cancel();
+    /// gopark_net::go(move || {
+    ///     gopark_net::sleep(std::time::Duration::from_millis(100));
+    ///     cancel.cancel();
+    /// });
     /// let conn = Dialer::new().dial_tcp_context(&ctx, "tcp", "localhost:80")?;
     /// # std::io::Result::Ok(())
     /// ```
     ///
-    /// Go: net/dial.go Dialer.DialTCP
+    /// Go: net/tcpsock.go Dialer.DialTCP
+    #[doc(alias = "DialTCP")]
     pub fn dial_tcp_context(&self, ctx: &Context, network: &str, address: &str) -> io::Result<TcpConn> {
-        let now = Instant::now();
-        let deadline = [self.deadline_from(now), ctx.deadline()].into_iter().flatten().min();
+        let own = self.deadline_from(Instant::now());
+        // Go: the earliest of all
+        let deadline = [own, ctx.deadline()].into_iter().flatten().min();
         let resolved = Network::parse(network)
             .map_err(Cause::from)
             .and_then(|net| Ok((net, self.resolve(ctx, net, address, deadline)?)));
@@ -359,11 +362,8 @@ impl Dialer {
     pub(crate) fn dial_resolved(&self, addrs: &[SocketAddr]) -> io::Result<TcpConn> {
         let deadline = self.deadline_from(Instant::now());
         let addrs: Vec<TcpAddr> = addrs.iter().map(|&addr| addr.into()).collect();
-        Attempt { network: Network::Tcp, dialer: self.clone() }.serial(
-            &Context::background(),
-            &addrs,
-            deadline,
-        )
+        let attempt = Attempt { network: Network::Tcp, dialer: self.clone() };
+        attempt.serial(&Context::background(), &addrs, deadline)
     }
 
     fn dial_addrs(
@@ -456,8 +456,8 @@ impl Attempt {
     fn serial(&self, ctx: &Context, addrs: &[TcpAddr], deadline: Option<Instant>) -> io::Result<TcpConn> {
         let mut first_err = None;
         for (i, raddr) in addrs.iter().enumerate() {
-            if let Some(err) = ctx.err() {
-                return Err(self.error(Some(raddr), err.into()));
+            if let Some(e) = ctx.err() {
+                return Err(self.error(Some(raddr), e.into()));
             }
             let share = match deadline {
                 None => None,

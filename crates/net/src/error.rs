@@ -12,6 +12,7 @@ use std::borrow::Cow;
 use std::error::Error;
 use std::{fmt, io};
 
+use gopark_sched::context;
 use gopark_sys::Errno;
 
 use crate::Addr;
@@ -68,7 +69,7 @@ pub enum Cause {
     Closed,
     /// A deadline passed. Go: `os.ErrDeadlineExceeded`.
     Timeout,
-    /// The operation's context was canceled. Go: `context.Canceled`.
+    /// A context was canceled that the call was under: see [`is_canceled`]. Go: `context.Canceled`.
     Canceled,
     /// The runtime is not started; the text names the line to write.
     NotStarted,
@@ -151,6 +152,8 @@ pub struct DnsError {
     pub is_temporary: bool,
     /// The name does not exist.
     pub is_not_found: bool,
+    /// A context was canceled that the lookup was under.
+    pub is_canceled: bool,
 }
 
 /// A network that this package does not know. Text: `unknown network sctp`.
@@ -416,9 +419,9 @@ impl From<SyscallError> for Cause {
     }
 }
 
-impl From<gopark_sched::context::Error> for Cause {
+impl From<context::Error> for Cause {
     /// Go: net/net.go mapErr
-    fn from(e: gopark_sched::context::Error) -> Cause {
+    fn from(e: context::Error) -> Cause {
         if e.is_timeout() { Cause::Timeout } else { Cause::Canceled }
     }
 }
@@ -490,6 +493,28 @@ pub fn is_timeout(err: &io::Error) -> bool {
 #[doc(alias = "ErrClosed")]
 pub fn is_closed(err: &io::Error) -> bool {
     matches!(OpError::of(err), Some(OpError { err: Cause::Closed, .. }))
+}
+
+/// Whether `err` says that a context was canceled that the call was under; a context out of time is [`is_timeout`].
+///
+/// # Examples
+///
+/// ```no_run
+/// use gopark_net::context::Context;
+/// use gopark_net::{Dialer, is_canceled};
+///
+/// let (ctx, cancel) = Context::background().with_cancel();
+/// cancel.cancel();
+/// let err = Dialer::new().dial_context(&ctx, "tcp", "127.0.0.1:80").unwrap_err();
+/// assert!(is_canceled(&err));
+/// assert_eq!(err.to_string(), "dial tcp 127.0.0.1:80: operation was canceled");
+/// ```
+pub fn is_canceled(err: &io::Error) -> bool {
+    match OpError::of(err) {
+        Some(OpError { err: Cause::Dns(e), .. }) => e.is_canceled,
+        Some(e) => matches!(e.err, Cause::Canceled),
+        None => err.get_ref().and_then(|e| e.downcast_ref()) == Some(&context::Error::Canceled),
+    }
 }
 
 /// Whether trying again may succeed, by Go's rule: see [`OpError::temporary`].

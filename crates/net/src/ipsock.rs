@@ -5,13 +5,13 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV
 use std::sync::OnceLock;
 use std::time::Instant;
 
+use gopark_sched::context::Context;
 use socket2::{Domain, Socket, Type};
 
 use crate::addr::{TcpAddr, UnknownZone, parse_ip};
 use crate::error::{AddrError, Cause, UnknownNetworkError};
 use crate::lookup::lookup_host;
 use crate::port::lookup_port;
-use gopark_sched::context::Context;
 
 /// A network that `listen` and `dial` know.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -149,9 +149,8 @@ pub fn join_host_port(host: &str, port: &str) -> String {
     if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
-/// The end points that `addr` stands for: at least one. A host name is resolved,
-/// no later than `deadline` and while `ctx` is not done; a
-/// literal never touches the resolver.
+/// The end points that `addr` stands for: at least one. A host name is resolved, no later than `deadline` and no longer
+/// than until `ctx` is done; a literal never touches the resolver.
 ///
 /// Go: net/ipsock.go Resolver.internetAddrList
 #[doc(alias = "internetAddrList")]

@@ -25,7 +25,7 @@
 //! | [`listen`], [`dial`], [`ListenConfig`], [`Dialer`] | by network and address, as text | `net.Listen`, `net.Dial` |
 //! | [`TcpListener`], [`TcpConn`] | the concrete types, with std's names too | `TCPListener`, `TCPConn` |
 //! | [`Listener`], [`Conn`] | what they have in common, object-safe | `Listener`, `Conn` |
-//! | [`OpError`], [`is_timeout`], [`is_closed`], [`is_temporary`], [`raw_os_error`] | what went wrong | `OpError`, `Error` |
+//! | [`OpError`], [`is_timeout`], [`is_canceled`], [`is_closed`], [`is_temporary`], [`raw_os_error`] | what went wrong | `OpError`, `Error` |
 //! | [`block_on`], [`future`] | futures on goroutines | |
 //! | [`Runtime`], [`go`], [`spawn`], [`scope`], [`sleep`], [`blocking`] | goroutines | the `go` statement, `time.Sleep` |
 //!
@@ -64,6 +64,7 @@ mod zone;
 pub mod for_tests {
     pub use crate::dial::race::{Racer, race};
     pub use crate::lookup::gate::Gate;
+    pub use crate::lookup::hold_lookups;
 
     /// Dials a list of addresses, as a name that resolves to them would.
     pub fn dial_addrs(
@@ -78,8 +79,8 @@ pub use addr::{Addr, TcpAddr};
 pub use conn::{Conn, Listener};
 pub use dial::{Dialer, dial, dial_timeout};
 pub use error::{
-    AddrError, Cause, DnsError, OpError, SyscallError, UnknownNetworkError, is_closed, is_temporary,
-    is_timeout, raw_os_error,
+    AddrError, Cause, DnsError, OpError, SyscallError, UnknownNetworkError, is_canceled, is_closed,
+    is_temporary, is_timeout, raw_os_error,
 };
 pub use incoming::Incoming;
 pub use ipsock::{join_host_port, split_host_port};
@@ -87,7 +88,7 @@ pub use keepalive::KeepAliveConfig;
 pub use listen::{ListenConfig, listen};
 pub use tcp_conn::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, TcpConn, WriteHalf};
 pub use tcp_listener::TcpListener;
-pub use with_context::WithContext;
+pub use with_context::{ContextGuard, WithContext};
 
 pub use gopark_poll::FdGuard;
 pub use gopark_sched::{

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::{fmt, io};
 
+use gopark_sched::context::Context;
+
 use crate::addr::TcpAddr;
 use crate::error::{Cause, OpError};
 use crate::ipsock::{Network, first_ipv4, internet_addr_list};
 use crate::sock::{Control, ListenOptions, listen_stream};
 use crate::{KeepAliveConfig, Listener, TcpListener};
-use gopark_sched::context::Context;
 
 /// Listens on `address` of `network`.
 ///

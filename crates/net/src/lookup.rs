@@ -1,17 +1,15 @@
 //! Host names, resolved by the system's `getaddrinfo`. Go: `net/lookup.go`.
 //!
-//! `getaddrinfo` blocks a thread and cannot be stopped. So it runs in an announced blocking
-//! section, and if there is a deadline, or a context that may be canceled, in a goroutine
-//! of its own: the caller leaves in time, the lookup ends when it ends,
+//! `getaddrinfo` blocks a thread and cannot be stopped. So it runs in an announced blocking section, and if
+//! there is a deadline or a context in a goroutine of its own: the caller leaves in time, the lookup ends when it ends,
 //! and nobody reads its result. No more than [`LOOKUPS_MAX`] run at a time (`lookup/gate.rs`).
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use gopark_sched::chan::bounded;
 use gopark_sched::context::{self, Context};
-use gopark_sched::{blocking, select};
+use gopark_sched::{blocking, chan, select};
 
 use crate::error::{Cause, DnsError, OpError};
 
@@ -79,45 +77,49 @@ fn is_at_most_one<I>() -> bool {
     std::any::type_name::<I>() == std::any::type_name::<std::option::IntoIter<SocketAddr>>()
 }
 
+/// Lets no lookup begin until what it returns is dropped.
+pub fn hold_lookups() -> impl Drop {
+    LOOKUPS.fill()
+}
+
 type Found = io::Result<Vec<(IpAddr, u32)>>;
 
 fn lookup_until(ctx: &Context, host: &str, deadline: Option<Instant>) -> Result<Found, Cause> {
-    let name = host.to_owned();
-    let theirs = ctx.clone();
-    let (tx, rx) = bounded(1);
-    gopark_sched::try_spawn(move || {
-        LOOKUPS.enter(|| {
-            // If it waited for its turn too long, nobody is there to read the result.
-            if theirs.err().is_none() && deadline.is_none_or(|deadline| Instant::now() < deadline) {
-                let _ = tx.send(blocking(|| getaddrinfo(&name)));
+    let (tx, rx) = chan::bounded(1);
+    let lookup = {
+        let (ctx, name) = (ctx.clone(), host.to_owned());
+        // Nobody is there to read the result if it has to wait for its turn too long.
+        let is_wanted = move || ctx.err().is_none() && deadline.is_none_or(|at| Instant::now() < at);
+        gopark_sched::try_spawn(move || {
+            let found = LOOKUPS.enter(|| is_wanted().then(|| blocking(|| getaddrinfo(&name))));
+            if let Some(found) = found {
+                let _ = tx.send(found); // an error: nobody waits any more
             }
-        });
-    })
-    .map_err(|e| Cause::Other(Box::new(e)))?;
-    let found = match deadline {
-        None => select! {
-            recv(rx) -> found => found.ok(),
-            recv(ctx.done()) -> _ => None,
-        },
-        Some(deadline) => select! {
-            recv(rx) -> found => found.ok(),
-            recv(ctx.done()) -> _ => None,
-            after(deadline.saturating_duration_since(Instant::now())) => None,
-        },
+        })
     };
-    let canceled = ctx.err() == Some(context::Error::Canceled);
-    // A lookup that is there counts, as Go has it. Go maps what a context says before it wraps it.
-    found.ok_or_else(|| {
-        let err = if canceled { "operation was canceled" } else { "i/o timeout" };
-        DnsError {
-            err: err.into(),
-            name: host.to_owned(),
-            is_timeout: !canceled,
-            is_temporary: !canceled,
-            is_not_found: false,
-        }
-        .into()
-    })
+    let lookup = lookup.map_err(|e| Cause::Other(Box::new(e)))?;
+    let left = deadline.map_or(Duration::MAX, |at| at.saturating_duration_since(Instant::now()));
+    select! {
+        recv(rx) -> found => match found {
+            Ok(found) => return Ok(found),
+            // It saw that it is not wanted; or it panicked.
+            Err(_) => if let Err(panic) = lookup.join() {
+                std::panic::resume_unwind(panic);
+            },
+        },
+        recv(ctx.done()) -> _ => {},
+        after(left) => {},
+    }
+    let why = ctx.err().unwrap_or(context::Error::DeadlineExceeded);
+    Err(DnsError {
+        err: Cause::from(why).to_string().into(),
+        name: host.to_owned(),
+        is_timeout: why.is_timeout(),
+        is_temporary: why.is_timeout(),
+        is_not_found: false,
+        is_canceled: !why.is_timeout(),
+    }
+    .into())
 }
 
 fn getaddrinfo(host: &str) -> Found {
@@ -138,7 +140,14 @@ fn failed(host: &str, err: &io::Error) -> DnsError {
     // Go's words for a server that answers with a failure.
     let is_temporary = is("Temporary failure");
     let err = if is_temporary { "server misbehaving".into() } else { text.into() };
-    DnsError { err, name: host.to_owned(), is_timeout: false, is_temporary, is_not_found: false }
+    DnsError {
+        err,
+        name: host.to_owned(),
+        is_timeout: false,
+        is_temporary,
+        is_not_found: false,
+        is_canceled: false,
+    }
 }
 
 /// Whether it makes sense to ask for `host`. What is refused is refused by Go too, without asking.
@@ -168,6 +177,7 @@ fn no_such_host(host: &str) -> DnsError {
         is_timeout: false,
         is_temporary: false,
         is_not_found: true,
+        is_canceled: false,
     }
 }
 

@@ -38,6 +38,7 @@ pub(crate) fn lookup_port(service: &str) -> Result<u16, Cause> {
                 is_timeout: false,
                 is_temporary: false,
                 is_not_found: true,
+                is_canceled: false,
             }
             .into()
         }),

@@ -7,6 +7,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use gopark_poll::{FdGuard, FdKind};
+use gopark_sched::context;
 use socket2::SockRef;
 
 use crate::addr::TcpAddr;
@@ -15,7 +16,7 @@ use crate::fd::NetFd;
 use crate::ipsock::Network;
 use crate::lookup::to_socket_addrs;
 use crate::sock::{accepted_kind, set_conn_options};
-use crate::{Addr, Conn, Incoming, KeepAliveConfig, ListenConfig, Listener, TcpConn};
+use crate::{Addr, Conn, ContextGuard, Incoming, KeepAliveConfig, ListenConfig, Listener, TcpConn};
 
 /// A socket that TCP connections are accepted from.
 ///
@@ -398,6 +399,10 @@ impl Listener for TcpListener {
 
     fn addr(&self) -> Addr {
         TcpListener::addr(self)
+    }
+
+    fn attach_context(&self, ctx: &context::Context) -> io::Result<ContextGuard> {
+        TcpListener::attach_context(self, ctx)
     }
 }
 

@@ -1,13 +1,62 @@
-//! Connections and listeners whose calls end when a context does. Go has no such thing (golang/go#20280).
+//! Connections and listeners whose calls end when a context does: attached once, not for each call.
+//!
+//! A context that is done sets a bit of the descriptor, beside those of its deadlines, which every call compares
+//! anyway. So there is no goroutine and no timer for a call, and the deadlines that were set stay as they are. Go has
+//! no such thing: its users move a deadline into the past from `context.AfterFunc` (golang/go#20280), which loses the
+//! one that was set, and leaves one behind if it comes too late.
+//!
+//! Two forms: [`ContextGuard`] alone, which needs no borrow and can be had of a `dyn Conn`, and [`WithContext`], the
+//! connection and its guard in one.
 
+use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::ops::Deref;
 
-use gopark_poll::{Fd, Mode};
+use gopark_poll::Mode;
 use gopark_sched::context::{Attached, Context, Error};
 
 use crate::fd::NetFd;
 use crate::{TcpConn, TcpListener};
+
+/// A context is attached to a connection or a listener for as long as this lives: see [`TcpConn::attach_context`].
+///
+/// Dropping it takes the context off: what it was attached to works again, unless another context that is done is
+/// attached too. It may outlive that, and does nothing then.
+#[must_use = "dropping it takes the context off at once"]
+pub struct ContextGuard(Attached);
+
+impl ContextGuard {
+    fn new(fd: &NetFd, ctx: &Context, modes: &'static [Mode]) -> io::Result<ContextGuard> {
+        let canceler = fd.pfd.canceler().map_err(|e| fd.local_error(e))?;
+        Ok(ContextGuard(ctx.attach(canceler, modes)))
+    }
+
+    /// Takes the context off, and says whether it was done before that.
+    ///
+    /// # Errors
+    ///
+    /// Why it was done. Calls may have failed for it; later ones will not.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # use gopark_net::{TcpConn, context::Context};
+    /// # let (conn, ctx) = (TcpConn::connect("127.0.0.1:7")?, Context::background());
+    /// let guard = conn.attach_context(&ctx)?;
+    /// conn.write_all(b"hello")?;
+    /// guard.detach()?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn detach(self) -> Result<(), Error> {
+        self.0.detach()
+    }
+}
+
+impl fmt::Debug for ContextGuard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ContextGuard").finish_non_exhaustive()
+    }
+}
 
 /// A connection or listener under a context: see [`TcpConn::with_context`] and [`TcpListener::with_context`]. Has all
 /// of its methods.
@@ -30,20 +79,10 @@ use crate::{TcpConn, TcpListener};
 #[must_use = "the context is taken off when this is dropped"]
 pub struct WithContext<'a, T> {
     inner: &'a T,
-    attached: Attached,
+    guard: ContextGuard,
 }
 
-impl<'a, T> WithContext<'a, T> {
-    fn new(
-        inner: &'a T,
-        ctx: &Context,
-        fd: &NetFd,
-        modes: &'static [Mode],
-    ) -> io::Result<WithContext<'a, T>> {
-        let canceler = Fd::canceler(&fd.pfd).map_err(|e| fd.local_error(e))?;
-        Ok(WithContext { inner, attached: ctx.attach(canceler, modes) })
-    }
-
+impl<T> WithContext<'_, T> {
     /// Takes the context off, and says whether it was done before that.
     ///
     /// # Errors
@@ -61,7 +100,7 @@ impl<'a, T> WithContext<'a, T> {
     /// # std::io::Result::Ok(())
     /// ```
     pub fn detach(self) -> Result<(), Error> {
-        self.attached.detach()
+        self.guard.detach()
     }
 }
 
@@ -127,7 +166,7 @@ impl TcpConn {
     /// # Errors
     ///
     /// The connection is closed. What calls then fail with is [`Cause::Canceled`](crate::Cause::Canceled), "operation
-    /// was canceled", if `ctx` was canceled; `TimedOut` if its deadline passed.
+    /// was canceled", if `ctx` was canceled ([`is_canceled`](crate::is_canceled)); `TimedOut` if its deadline passed.
     ///
     /// # Examples
     ///
@@ -142,7 +181,35 @@ impl TcpConn {
     /// # let _ = ask;
     /// ```
     pub fn with_context(&self, ctx: &Context) -> io::Result<WithContext<'_, TcpConn>> {
-        WithContext::new(self, ctx, self.net_fd(), &[Mode::Read, Mode::Write])
+        Ok(WithContext { inner: self, guard: self.attach_context(ctx)? })
+    }
+
+    /// As [`TcpConn::with_context`], without the borrow: the connection is under `ctx` until the guard is dropped,
+    /// through whichever reference it is used.
+    ///
+    /// # Errors
+    ///
+    /// The connection is closed.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use std::sync::Arc;
+    /// use gopark_net::{TcpConn, context::Context, go};
+    ///
+    /// fn serve(ctx: &Context, conn: TcpConn) -> std::io::Result<()> {
+    ///     let guard = conn.attach_context(ctx)?;
+    ///     let conn = Arc::new(conn);
+    ///     go(move || {
+    ///         let _guard = guard;
+    ///         conn.write_all(b"hello\n")
+    ///     });
+    ///     Ok(())
+    /// }
+    /// # let _ = serve;
+    /// ```
+    pub fn attach_context(&self, ctx: &Context) -> io::Result<ContextGuard> {
+        ContextGuard::new(self.net_fd(), ctx, &[Mode::Read, Mode::Write])
     }
 }
 
@@ -169,7 +236,29 @@ impl TcpListener {
     /// # let _ = serve;
     /// ```
     pub fn with_context(&self, ctx: &Context) -> io::Result<WithContext<'_, TcpListener>> {
-        WithContext::new(self, ctx, self.net_fd(), &[Mode::Read])
+        Ok(WithContext { inner: self, guard: self.attach_context(ctx)? })
+    }
+
+    /// As [`TcpListener::with_context`], without the borrow: see [`TcpConn::attach_context`].
+    ///
+    /// # Errors
+    ///
+    /// The listener is closed.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use gopark_net::{TcpListener, context::Context};
+    ///
+    /// let (ctx, cancel) = Context::background().with_cancel();
+    /// let ln = TcpListener::bind("127.0.0.1:8080")?;
+    /// let _guard = ln.attach_context(&ctx)?;
+    /// let (conn, peer) = ln.accept()?;
+    /// # drop(cancel);
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn attach_context(&self, ctx: &Context) -> io::Result<ContextGuard> {
+        ContextGuard::new(self.net_fd(), ctx, &[Mode::Read])
     }
 }
 

@@ -15,7 +15,7 @@ procs!();
 
 type Outcome = Result<&'static str, &'static str>;
 
-/// What one racer does: waits, unless it is canceled meanwhile, and then succeeds or fails.
+/// What one racer does: waits, unless its context is done meanwhile, and then succeeds or fails.
 fn racer(wait: Duration, result: Outcome, ctx: &Context) -> Outcome {
     let end = Instant::now() + wait;
     while Instant::now() < end {

@@ -69,7 +69,11 @@ impl Attempt {
         // would spoil the short-read hint for the life of the connection.
         let connected = start_connect(&pfd, family, raddr)?;
         pfd.init().map_err(|e| Cause::from_poll("epoll_ctl", e))?;
-        let pfd = if connected { pfd } else { wait_connected(pfd, deadline, ctx)? };
+        let pfd = match (connected, ctx.err()) {
+            (false, _) => wait_connected(pfd, deadline, ctx)?,
+            (true, None) => pfd,
+            (true, Some(e)) => return Err(e.into()),
+        };
         if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
             return Err(Cause::Timeout);
         }
@@ -80,8 +84,8 @@ impl Attempt {
     }
 }
 
-/// Waits for the end of a connect(2) that has begun, no later than `deadline` and while `ctx` is not done. On
-/// error the socket is closed.
+/// Waits for the end of a connect(2) that has begun, no later than `deadline` and no longer than until `ctx` is done.
+/// On error the socket is closed.
 ///
 /// Go: net/fd_unix.go netFD.connect
 fn wait_connected(fd: Fd, deadline: Option<Instant>, ctx: &Context) -> Result<Fd, Cause> {
@@ -91,8 +95,8 @@ fn wait_connected(fd: Fd, deadline: Option<Instant>, ctx: &Context) -> Result<Fd
     }
     let attached = ctx.attach(fd.canceler().map_err(failed)?, &[Mode::Write]);
     let result = fd.connect_wait();
-    // From here on the context is too late to do anything to the connection (golang/go#16523). If it was done before,
-    // the dial fails even if the connection was made.
+    // From here on a cancel is too late to leave its mark on the descriptor (golang/go#16523). One that came before
+    // fails the dial even if the connection was made.
     attached.detach()?;
     result.map_err(failed)?;
     if deadline.is_some() {

@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 /// See the module's text.
 #[derive(Debug)]
 pub struct Gate {
+    permits: usize,
     state: Mutex<State>,
 }
 
@@ -25,7 +26,8 @@ struct State {
 impl Gate {
     /// Lets `permits` in at a time.
     pub const fn new(permits: usize) -> Gate {
-        Gate { state: Mutex::new(State { free: permits, waiting: VecDeque::new(), spare: Vec::new() }) }
+        let state = State { free: permits, waiting: VecDeque::new(), spare: Vec::new() };
+        Gate { permits, state: Mutex::new(state) }
     }
 
     /// Waits until there are few enough inside, and runs `f`.
@@ -33,6 +35,19 @@ impl Gate {
         self.acquire();
         let _permit = Permit(self);
         f()
+    }
+
+    /// Takes all permits, for a test; waits until everybody is out.
+    pub(super) fn fill(&'static self) -> impl Drop {
+        struct Filled(&'static Gate, usize);
+        impl Drop for Filled {
+            fn drop(&mut self) {
+                (0..self.1).for_each(|_| drop(Permit(self.0)));
+            }
+        }
+        let permits = self.permits;
+        (0..permits).for_each(|_| self.acquire());
+        Filled(self, permits)
     }
 
     fn acquire(&self) {

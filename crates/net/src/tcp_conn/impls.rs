@@ -4,8 +4,10 @@ use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::time::Instant;
 
+use gopark_sched::context::Context;
+
 use super::TcpConn;
-use crate::{Addr, Conn};
+use crate::{Addr, Conn, ContextGuard};
 
 impl Conn for TcpConn {
     fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
@@ -42,6 +44,10 @@ impl Conn for TcpConn {
 
     fn set_write_deadline(&self, t: Option<Instant>) -> io::Result<()> {
         TcpConn::set_write_deadline(self, t)
+    }
+
+    fn attach_context(&self, ctx: &Context) -> io::Result<ContextGuard> {
+        TcpConn::attach_context(self, ctx)
     }
 }
 
