@@ -26,6 +26,9 @@ impl<T> Mutex<T> {
     }
 }
 
+/// A lock for a few instructions, released by a store; for what is locked at every turn and hardly ever fought for.
+pub(crate) use gopark_sys::lock::Lock;
+
 /// Declares a function that is `const` here and plain under loom, whose atomics have no `const` constructor.
 macro_rules! const_fn {
     ($(#[$meta:meta])* $vis:vis fn $($rest:tt)*) => { $(#[$meta])* $vis const fn $($rest)* };

@@ -17,6 +17,8 @@ impl<T> Mutex<T> {
     }
 }
 
+pub(crate) use Mutex as Lock;
+
 macro_rules! const_fn {
     ($(#[$meta:meta])* $vis:vis fn $($rest:tt)*) => { $(#[$meta])* $vis fn $($rest)* };
 }

@@ -29,7 +29,7 @@ use crate::sync::atomic::{
     AtomicI64, AtomicU32,
     Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
-use crate::sync::{Mutex, const_fn};
+use crate::sync::{Lock, const_fn};
 
 mod heap;
 #[cfg(all(test, not(loom)))]
@@ -276,7 +276,7 @@ pub struct Timers {
     wake_time: AtomicI64,
     /// Number in `HEAPS` plus 1; 0 until the first entry. Written once, under `heap`'s lock.
     id: AtomicU32,
-    heap: Mutex<Heap>,
+    heap: Lock<Heap>,
 }
 
 impl fmt::Debug for Timers {
@@ -295,7 +295,7 @@ impl Timers {
     const_fn! {
         /// No timers. For ever: entries name their heap, so one that was used must be a static.
         pub fn new() -> Timers {
-            Timers { wake_time: AtomicI64::new(0), id: AtomicU32::new(0), heap: Mutex::new(Heap::new()) }
+            Timers { wake_time: AtomicI64::new(0), id: AtomicU32::new(0), heap: Lock::new(Heap::new()) }
         }
     }
 

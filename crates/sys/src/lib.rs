@@ -30,7 +30,7 @@
 //! | [`time`], [`thread`] | clocks; threads, what they do, how many processors there are for them |
 //! | [`context`], [`stack`], [`overflow`] | coroutines, their memory, the report when it does not suffice |
 //! | [`tls`] | the one thread-local word of the project |
-//! | [`ptr`], [`loom`] | tagged words; where models take their atomics from |
+//! | [`ptr`], [`lock`], [`loom`] | tagged words; a lock for a few instructions; where models take their atomics from |
 //!
 //! # Systems
 //!
@@ -53,6 +53,8 @@ pub mod context;
 pub mod errno;
 #[doc(hidden)]
 pub mod hook;
+#[cfg(not(loom))]
+pub mod lock;
 pub mod loom;
 pub mod netpoll;
 pub mod note;

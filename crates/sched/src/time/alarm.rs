@@ -6,8 +6,8 @@
 //!
 //! A due alarm runs on g0. It puts a value into a channel or starts a goroutine; it runs and drops nothing of a user's.
 //!
-//! The locks are those of the channels, a byte that is released by a store: with parking_lot's, a third of what it takes
-//! to start a timer and stop it again would go into them.
+//! To start a timer and stop it again is mostly locks and the clock, so locks are few, and of the kind that is released
+//! by a store (`gopark_sys::lock`), and the channel of a timer that is gone serves the next.
 
 use std::mem::ManuallyDrop;
 use std::panic::Location;
@@ -15,8 +15,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use gopark_poll::{Fire, ReadyList, Timer, TimerKind, WakePoller};
+use gopark_sys::lock::Lock;
 
-use crate::chan::lock::Lock;
 use crate::chan::{Receiver, TimerChan, timer_chan};
 
 /// How long to wait before a function is tried again for which no goroutine could be started, in ns.

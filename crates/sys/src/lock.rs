@@ -1,7 +1,8 @@
-//! The lock of a channel: one byte, taken with one exchange, released with one store.
+//! A lock for a few instructions: one byte, taken with one exchange, released with one store. Channels, timers.
 //!
 //! Rejected: a lock that sleeps (parking_lot, a futex). To release it takes a second exchange, which must find out
-//! whether somebody sleeps; that is a fifth of what a buffered element costs. Nobody who holds this one is ever
+//! whether somebody sleeps; that is a fifth of what a buffered element of a channel costs, and of what it costs to
+//! start a timer and stop it again. Nobody who holds this one is ever
 //! descheduled by us, since it is held for some tens of instructions and never over a park; only the kernel can take
 //! the thread away in between. So who finds it taken spins for a moment, then lets other threads run, and in the end
 //! sleeps, so that even a holder of lower priority gets on.
@@ -10,7 +11,7 @@
 //! The value is reached through a [`Guard`] only, and there is one guard at a time.
 #![allow(unsafe_code)]
 
-use gopark_sys::loom::atomic::{AtomicBool, Ordering};
+use crate::loom::atomic::{AtomicBool, Ordering};
 use std::cell::UnsafeCell;
 use std::ops::{Deref, DerefMut};
 
@@ -18,7 +19,7 @@ use std::ops::{Deref, DerefMut};
 /// | --- | --- | --- |
 /// | false | free | `new`, the guard's drop |
 /// | true | taken | `lock` |
-pub(crate) struct Lock<T> {
+pub struct Lock<T> {
     word: AtomicBool,
     value: UnsafeCell<T>,
 }
@@ -29,12 +30,12 @@ unsafe impl<T: Send> Sync for Lock<T> {}
 unsafe impl<T: Send> Send for Lock<T> {}
 
 impl<T> Lock<T> {
-    pub(crate) const fn new(value: T) -> Lock<T> {
+    pub const fn new(value: T) -> Lock<T> {
         Lock { word: AtomicBool::new(false), value: UnsafeCell::new(value) }
     }
 
     #[inline]
-    pub(crate) fn lock(&self) -> Guard<'_, T> {
+    pub fn lock(&self) -> Guard<'_, T> {
         // Acquire: pairs with the store of the guard's drop.
         if self.word.swap(true, Ordering::Acquire) {
             self.lock_contended();
@@ -54,18 +55,18 @@ impl<T> Lock<T> {
             }
             tries += 1;
             if tries < 7 {
-                gopark_sys::thread::procyield(1 << tries);
+                crate::thread::procyield(1 << tries);
             } else if tries < 100 {
-                gopark_sys::thread::osyield();
+                crate::thread::osyield();
             } else {
-                gopark_sys::time::usleep(20);
+                crate::time::usleep(20);
             }
         }
     }
 }
 
 /// The lock, taken.
-pub(crate) struct Guard<'a, T> {
+pub struct Guard<'a, T> {
     lock: &'a Lock<T>,
 }
 
