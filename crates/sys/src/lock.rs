@@ -30,10 +30,12 @@ unsafe impl<T: Send> Sync for Lock<T> {}
 unsafe impl<T: Send> Send for Lock<T> {}
 
 impl<T> Lock<T> {
+    /// A lock that is free.
     pub const fn new(value: T) -> Lock<T> {
         Lock { word: AtomicBool::new(false), value: UnsafeCell::new(value) }
     }
 
+    /// Takes the lock. Not to be taken again before the guard is dropped, and not to be held over a park.
     #[inline]
     pub fn lock(&self) -> Guard<'_, T> {
         // Acquire: pairs with the store of the guard's drop.
