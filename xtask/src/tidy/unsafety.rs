@@ -13,7 +13,6 @@ const LISTED: &[(&str, usize)] = &[
     ("crates/sched/src/chan/buffer.rs", 20),
     ("crates/sched/src/chan/cases.rs", 8),
     ("crates/sched/src/chan/core.rs", 32),
-    ("crates/sched/src/chan/lock.rs", 4),
     ("crates/sched/src/chan/select.rs", 19),
     ("crates/sched/src/chan/select_set.rs", 13),
     ("crates/sched/src/chan/wait.rs", 7),
