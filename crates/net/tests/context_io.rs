@@ -56,8 +56,8 @@ both! {
 
     fn a_deadline_of_a_context_is_a_timeout() {
         let (client, server) = pair();
-        let (ctx, _cancel) = Context::background().with_timeout(20 * MS);
         let begin = Instant::now();
+        let (ctx, _cancel) = Context::background().with_timeout(20 * MS);
         let guard = client.attach_context(&ctx).unwrap();
         assert_timeout(client.read(&mut [0]));
         assert!((20 * MS..5 * SEC).contains(&begin.elapsed()));

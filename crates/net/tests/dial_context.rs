@@ -92,8 +92,8 @@ both! {
             (Dialer::new().timeout(20 * MS), hour),
             (Dialer::new().deadline(Instant::now() + hour).timeout(hour), 20 * MS),
         ] {
-            let (ctx, _cancel) = Context::background().with_timeout(limit);
             let begin = Instant::now();
+            let (ctx, _cancel) = Context::background().with_timeout(limit);
             let err = dialer.dial_context(&ctx, "tcp", &at).expect_err("nobody answers");
             assert!((20 * MS..5 * SEC).contains(&begin.elapsed()), "{dialer:?} {limit:?}");
             assert_eq!(err.to_string(), format!("dial tcp {at}: i/o timeout"));
