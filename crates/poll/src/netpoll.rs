@@ -134,6 +134,7 @@ impl Netpoll {
     }
 
     pub(crate) fn register(&self, fd: &SysFd, token: Token) -> Result<(), Errno> {
+        gopark_sys::fork::check(); // the poller is the parent's, and would serve it our descriptors
         // Counted first: a scheduler that does not poll because nothing is open must not miss the first.
         self.open.fetch_add(1, Relaxed);
         let done = self.registrar.open(fd.as_fd(), token);
@@ -144,6 +145,9 @@ impl Netpoll {
     }
 
     pub(crate) fn deregister(&self, fd: &SysFd) {
+        if gopark_sys::fork::is_child() {
+            return; // it would be taken out of the parent's poller
+        }
         // An error has no one to go to, and closing the number takes it out of the poller anyway unless it
         // was duplicated; then its events carry a stale generation.
         let _ = self.registrar.close(fd.as_fd());

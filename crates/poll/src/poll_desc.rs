@@ -237,9 +237,14 @@ impl PollDesc {
         if slot.take_ready() {
             return Ok(false);
         }
-        // The recheck needs no more than what `check` reads: everything that evicts publishes it there first.
-        while !slot.block(WaitReason::IoWait, || self.info.load().check(mode).is_ok()) {
+        // The recheck needs no more than what `check` reads: everything that evicts publishes it there first. So does
+        // the end of all waits of plain threads, in a word of its own.
+        let may = || self.info.load().check(mode).is_ok() && crate::runtime::may_wait();
+        while !slot.block(WaitReason::IoWait, may) {
             self.info.load().check(mode)?;
+            if !crate::runtime::may_wait() {
+                return Err(Refusal::Closing);
+            }
             // A deadline that was moved after it had woken us: go on waiting.
         }
         Ok(true)

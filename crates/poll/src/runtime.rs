@@ -3,6 +3,7 @@
 //! [`ThreadRuntime`](crate::ThreadRuntime) is the reference implementation, with threads for goroutines.
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use gopark_sys::netpoll::Backend;
 
@@ -154,6 +155,11 @@ pub trait Runtime: Sync {
     /// time.
     fn nanotime(&self) -> i64;
 
+    /// Whether the caller may wait for the network, after [`end_thread_waits`] was called.
+    fn may_wait(&self) -> bool {
+        true
+    }
+
     /// One operation has succeeded without parking. May yield.
     fn charge(&self);
 
@@ -162,6 +168,22 @@ pub trait Runtime: Sync {
     fn charge_task(&self) -> bool {
         false
     }
+}
+
+/// Set once, when the runtime shuts down.
+static THREAD_WAITS_ENDED: AtomicBool = AtomicBool::new(false);
+
+/// From now on the runtime is asked whether a caller may wait for the network; who may not gets the error of a closed
+/// descriptor. The runtime evicts those who wait already.
+pub fn end_thread_waits() {
+    THREAD_WAITS_ENDED.store(true, Ordering::Release); // pairs with may_wait
+}
+
+/// Whether the caller may wait for the network.
+#[inline]
+pub(crate) fn may_wait() -> bool {
+    // Acquire pairs with end_thread_waits: who was evicted sees it.
+    !THREAD_WAITS_ENDED.load(Ordering::Acquire) || runtime().may_wait()
 }
 
 /// [`install`] was called before.

@@ -452,6 +452,11 @@ impl G {
         n == 1
     }
 
+    /// A reason for good. By the goroutine.
+    pub(crate) fn set_wired(&self) {
+        self.wired.store(u16::MAX, Ordering::Relaxed);
+    }
+
     /// No reason any more. By the owner.
     pub(crate) fn set_unwired(&self) {
         self.wired.store(0, Ordering::Relaxed);

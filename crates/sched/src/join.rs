@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use gopark_poll::{ParkSlot, WaitReason};
 
-use crate::newproc::{SpawnError, newproc_sized, run};
+use crate::newproc::{CLOSURE_MAX, SpawnError, newproc_sized, run};
 use crate::park::{Parker, unpark};
 
 /// Shared by a goroutine and its handle.
@@ -211,6 +211,12 @@ where
     F: FnOnce() -> T + Send,
     T: Send,
 {
+    if const { std::mem::size_of::<F>() > CLOSURE_MAX } {
+        // Before it is moved any further: without optimisation each move leaves a copy on a stack.
+        let f: Box<dyn FnOnce() -> T + Send + '_> = Box::new(f);
+        // SAFETY: the caller's promise.
+        return unsafe { spawn_sized(class, f, start) };
+    }
     let packet = Arc::new(Packet::new());
     let theirs = Arc::clone(&packet);
     // SAFETY: the caller's promise.

@@ -31,6 +31,7 @@ mod coarse;
 mod compensate;
 pub mod context;
 mod counters;
+mod deadlock;
 mod debug;
 pub mod dump;
 pub mod future;
@@ -56,6 +57,7 @@ mod runq;
 mod sched;
 mod schedtrace;
 mod scope;
+mod shutdown;
 pub mod signal;
 mod sleep;
 mod span;
@@ -79,16 +81,15 @@ pub use gopark_poll::WaitReason;
 pub use join::{JoinHandle, spawn, try_spawn};
 pub use joinset::{JoinSet, TrySpawnError};
 pub use metrics::{Metrics, metrics};
-pub use newproc::SpawnError;
+pub use newproc::{SpawnError, catch_unwind};
 pub use options::{SpawnOptions, goroutine_name};
 pub use os_thread::{OsThreadGuard, lock_os_thread, unlock_os_thread};
 #[doc(hidden)] // For the benchmarks: the wake-up that join and the timers use, on a slot of one's own.
 pub use park::unpark;
 pub use resize::{max_procs, set_max_procs};
-pub use rt::{
-    Builder, DEFAULT_MAX_THREADS, DEFAULT_STACK_SIZE, Runtime, StillRunning, goroutine_id, num_goroutines,
-};
+pub use rt::{Builder, DEFAULT_MAX_THREADS, DEFAULT_STACK_SIZE, Runtime, goroutine_id, num_goroutines};
 pub use scope::{Scope, scope};
+pub use shutdown::{RunningGoroutine, StillRunning};
 pub use sleep::{sleep, yield_now};
 pub use spawn::{GoResult, go, try_go};
 

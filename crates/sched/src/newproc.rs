@@ -6,7 +6,7 @@
 #![allow(unsafe_code)]
 
 use gopark_sys::loom::atomic::Ordering;
-use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::panic::{AssertUnwindSafe, Location};
 
 use gopark_sys::stack::StackError;
 
@@ -66,7 +66,7 @@ impl From<SpawnError> for std::io::Error {
 
 /// The largest closure that goes to the stack as it is, in bytes: what corosensei moves there is 1 KiB at most, our own
 /// wrapping included. A larger one costs an allocation.
-const CLOSURE_MAX: usize = 768;
+pub(crate) const CLOSURE_MAX: usize = 768;
 
 /// Starts a goroutine that runs `f`, to which it passes itself.
 ///
@@ -215,7 +215,7 @@ pub(crate) fn run<T>(gp: &'static G, f: impl FnOnce() -> T) -> std::thread::Resu
 /// Calls user code at the base of a goroutine; a panic is its error, or the end of the process if the builder was told
 /// so.
 pub(crate) fn catch<T>(f: impl FnOnce() -> T) -> std::thread::Result<T> {
-    let result = catch_unwind(AssertUnwindSafe(|| call(f)));
+    let result = std::panic::catch_unwind(AssertUnwindSafe(|| call(f)));
     if result.is_err() && SCHED.config().is_some_and(|c| c.panic_abort) {
         gopark_sys::throw!("a goroutine panicked, and the runtime was built with panic_abort");
     }
@@ -232,12 +232,38 @@ pub(crate) fn call<T>(f: impl FnOnce() -> T) -> T {
     f()
 }
 
+/// `std::panic::catch_unwind` for code that may block.
+///
+/// A catch changes a thread-local count when it ends, and with optimisation the compiler may merge a function that has
+/// two of them, or one in a loop, with what it calls, and use the first thread's count on the second thread: see the
+/// contract of [`Runtime::start`](crate::Runtime::start). This one is never merged with anything.
+///
+/// While a goroutine unwinds it stays on its thread: a destructor that waits makes the thread wait.
+///
+/// # Errors
+/// If `f` panics: the payload.
+///
+/// # Examples
+/// ```no_run
+/// # let _rt = unsafe { gopark_sched::Runtime::start().expect("start") };
+/// # fn serve_one() {}
+/// gopark_sched::go(|| loop {
+///     if gopark_sched::catch_unwind(serve_one).is_err() {
+///         eprintln!("that one failed");
+///     }
+/// });
+/// ```
+#[inline(never)]
+pub fn catch_unwind<T>(f: impl FnOnce() -> T + std::panic::UnwindSafe) -> std::thread::Result<T> {
+    std::panic::catch_unwind(|| call(f))
+}
+
 /// Drops a payload that nobody wants. Its destructor is user code and may panic as well; the second payload is not
 /// worth a third try.
 #[cold]
 #[inline(never)]
 pub(crate) fn discard(payload: Box<dyn std::any::Any + Send>) {
-    if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+    if let Err(second) = std::panic::catch_unwind(AssertUnwindSafe(|| drop(payload))) {
         std::mem::forget(second);
     }
 }

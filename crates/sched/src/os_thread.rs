@@ -110,9 +110,21 @@ impl Drop for OsThreadGuard {
 #[cold]
 #[inline(never)]
 pub(crate) fn ended_locked(mp: &'static M, gp: &'static G) {
+    if gopark_sys::fork::is_child() {
+        gopark_sys::throw!("a goroutine has ended in the child of a fork: {}", gopark_sys::fork::REFUSAL);
+    }
     gp.set_unwired();
     mp.quit.set(true);
     crate::blocking::give_p_away(mp);
+}
+
+/// In the child of a fork, by the thread that is left: the goroutine that has forked cannot go back to the scheduler.
+///
+/// As a signal handler: no allocation, no lock.
+pub(crate) fn forked() {
+    if let Some(gp) = getg() {
+        gp.set_wired(); // so that its end is looked at: see ended_locked
+    }
 }
 
 /// Whether the calling thread must not start threads: a goroutine may have changed what they would inherit.

@@ -17,6 +17,7 @@ use std::ptr::NonNull;
 pub(crate) use gopark_poll::ParkSlot;
 use gopark_poll::{ReadyList, Timer, TimerKind, WaitReason, Waiter};
 use gopark_sys::backtrace::Frames;
+use gopark_sys::loom::atomic::{AtomicBool, AtomicPtr, Ordering, fence};
 use gopark_sys::note::Note;
 use parking_lot::Mutex;
 
@@ -38,18 +39,31 @@ struct ThreadWaiter {
     /// The thread's own semaphore, for waits that are not I/O.
     parker: &'static ParkSlot,
     timer: Timer,
+    /// The descriptor's slot that a plain thread waits on, or null. Slots of descriptors stay for ever.
+    io: AtomicPtr<ParkSlot>,
+    /// A plain thread waits here, or is about to, or has just been woken.
+    waits: AtomicBool,
 }
 
+/// Those that nobody uses.
 static THREADS: Mutex<Vec<&'static ThreadWaiter>> = Mutex::new(Vec::new());
+
+/// Every one ever made.
+static ALL_THREADS: Mutex<Vec<&'static ThreadWaiter>> = Mutex::new(Vec::new());
 
 impl ThreadWaiter {
     fn take() -> &'static ThreadWaiter {
+        gopark_sys::fork::check();
         if let Some(tw) = THREADS.lock().pop() {
             return tw;
         }
         let parker: &'static ParkSlot = Box::leak(Box::new(ParkSlot::new()));
         let timer = Timer::new(TimerKind::Wake(parker));
-        Box::leak(Box::new(ThreadWaiter { note: Note::new(), parker, timer }))
+        let (io, waits) = (AtomicPtr::new(std::ptr::null_mut()), AtomicBool::new(false));
+        let tw: &'static ThreadWaiter =
+            Box::leak(Box::new(ThreadWaiter { note: Note::new(), parker, timer, io, waits }));
+        ALL_THREADS.lock().push(tw);
+        tw
     }
 
     fn give_back(&'static self) {
@@ -95,7 +109,7 @@ fn gopark_on(mp: Option<&'static M>, slot: &'static ParkSlot, reason: WaitReason
             Some(gp) => wired_park(mp, gp, slot, reason),
             None => gopark_sys::throw!("gopark on g0: user code ran on the scheduler's stack"),
         },
-        None => thread_park(slot),
+        None => plain_park(slot, reason),
     }
 }
 
@@ -123,11 +137,57 @@ fn wired_park(mp: &'static M, gp: &'static G, slot: &'static ParkSlot, reason: W
     gp.set_doing(before);
 }
 
+/// A thread that is not a goroutine waits.
 #[cold]
 #[inline(never)]
+fn plain_park(slot: &'static ParkSlot, reason: WaitReason) {
+    let tw = ThreadWaiter::take();
+    if reason == WaitReason::IoWait {
+        tw.io.store(std::ptr::from_ref(slot).cast_mut(), Ordering::Relaxed);
+        // Pairs with the fence of evict_plain_threads: either that sees the slot, or we see that it is to come.
+        fence(Ordering::SeqCst);
+    }
+    if reason != WaitReason::IoWait || !SCHED.stopping.load(Ordering::Acquire) {
+        // Acquire pairs with shutdown: who does not wait finds the reason.
+        tw.note.clear();
+        tw.waits.store(true, Ordering::Release); // pairs with plain_threads_asleep: the note is clear
+        sleep_on(tw, slot);
+        tw.waits.store(false, Ordering::Relaxed);
+    }
+    tw.io.store(std::ptr::null_mut(), Ordering::Relaxed);
+    tw.give_back();
+}
+
+/// How many plain threads sleep in a wait that nobody has ended yet. For the report of deadlocks.
+pub(crate) fn plain_threads_asleep() -> usize {
+    // Acquire pairs with plain_park.
+    let asleep = |tw: &&&ThreadWaiter| tw.waits.load(Ordering::Acquire) && !tw.note.happened();
+    ALL_THREADS.lock().iter().filter(asleep).count()
+}
+
+/// Ends the waits of plain threads for descriptors, after it was published that nobody may wait so any more.
+pub(crate) fn evict_plain_threads() {
+    fence(Ordering::SeqCst); // see plain_park
+    let threads = ALL_THREADS.lock().clone();
+    for tw in threads {
+        // SAFETY: null, or a descriptor's slot, which is never freed. If somebody else waits there by now he looks why
+        // he was woken, and waits again.
+        let slot = unsafe { tw.io.load(Ordering::Relaxed).as_ref() };
+        if let Some(w) = slot.and_then(|slot| slot.unblock(gopark_poll::Unblock::Evict)) {
+            goready(w);
+        }
+    }
+}
+
+/// A goroutine that must stay on its thread waits.
 fn thread_park(slot: &'static ParkSlot) {
     let tw = ThreadWaiter::take();
     tw.note.clear();
+    sleep_on(tw, slot);
+    tw.give_back();
+}
+
+fn sleep_on(tw: &'static ThreadWaiter, slot: &'static ParkSlot) {
     if slot.commit(tw.waiter()) {
         // Somebody must watch the network and the timers for us: a sleeping process has nobody who would. Before the
         // runtime is started there are neither, and locks and channels between threads work all the same.
@@ -136,7 +196,6 @@ fn thread_park(slot: &'static ParkSlot) {
         }
         tw.note.sleep();
     }
-    tw.give_back();
 }
 
 /// Takes over a waiter that a slot handed out: a goroutine becomes runnable and is returned, for the caller to queue;

@@ -33,6 +33,7 @@ pub fn max_procs() -> usize {
 /// Go: runtime.GOMAXPROCS
 #[doc(alias = "GOMAXPROCS")]
 pub fn set_max_procs(n: usize) -> usize {
+    gopark_sys::fork::check();
     assert!(SCHED.is_started(), "set_max_procs: {}", crate::NOT_STARTED);
     if n == 0 {
         return max_procs();

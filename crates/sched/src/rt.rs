@@ -1,6 +1,5 @@
 //! Starting and stopping the runtime, and what it is to poll.
 
-use gopark_sys::loom::atomic::Ordering;
 use std::fmt;
 use std::io;
 use std::time::Duration;
@@ -13,6 +12,7 @@ use crate::gqueue::GQueue;
 use crate::m::getm;
 use crate::p::PStatus;
 use crate::sched::{MAX_PROCS, SCHED};
+use crate::shutdown::StillRunning;
 
 /// The usable stack of a goroutine unless the builder says otherwise, in bytes: 65 pages.
 ///
@@ -30,6 +30,7 @@ pub(crate) struct Config {
     pub(crate) max_procs: usize,
     pub(crate) max_threads: usize,
     pub(crate) panic_abort: bool,
+    pub(crate) deadlock_report: bool,
     pub(crate) stack_size: usize,
     pub(crate) netpoll: &'static str,
     pub(crate) schedtrace_ns: i64,
@@ -42,6 +43,7 @@ pub struct Builder {
     stack_size: usize,
     panic_abort: bool,
     dump_on_sigquit: bool,
+    deadlock_report: bool,
     netpoll: Option<Backend>,
 }
 
@@ -53,6 +55,7 @@ impl fmt::Debug for Builder {
             .field("stack_size", &self.stack_size)
             .field("panic_abort", &self.panic_abort)
             .field("dump_on_sigquit", &self.dump_on_sigquit)
+            .field("deadlock_report", &self.deadlock_report)
             .field("netpoll", &self.netpoll.as_ref().map(|b| b.name))
             .finish()
     }
@@ -66,6 +69,7 @@ impl Default for Builder {
             stack_size: DEFAULT_STACK_SIZE,
             panic_abort: false,
             dump_on_sigquit: false,
+            deadlock_report: false,
             netpoll: None,
         }
     }
@@ -108,6 +112,18 @@ impl Builder {
     /// Default: SIGQUIT does what it did before.
     pub fn dump_on_sigquit(mut self, yes: bool) -> Builder {
         self.dump_on_sigquit = yes;
+        self
+    }
+
+    /// True: if all goroutines wait for each other while a thread waits in [`Runtime::run`], the process writes Go's
+    /// "all goroutines are asleep - deadlock!" and what they wait for to standard error, and ends with status 2.
+    ///
+    /// It is found a tenth of a second after the last of them fell asleep, and only if nothing else could wake one: no
+    /// timer is set, nobody waits on the network or in [`blocking`](crate::blocking), nobody listens to
+    /// [`signals`](crate::signal), and the process has no threads but the runtime's and those in `run`. (One that has
+    /// others is looked at once a second while all goroutines sleep, for they may end.) On Linux. Default: false.
+    pub fn deadlock_report(mut self, yes: bool) -> Builder {
+        self.deadlock_report = yes;
         self
     }
 
@@ -155,6 +171,7 @@ impl Builder {
             max_procs,
             max_threads: self.max_threads,
             panic_abort: self.panic_abort,
+            deadlock_report: self.deadlock_report,
             stack_size: self.stack_size,
             netpoll: backend.name,
             schedtrace_ns: crate::schedtrace::interval_from_env()?,
@@ -166,6 +183,7 @@ impl Builder {
         }
         gopark_poll::install(&SchedRuntime, backend).map_err(|_| already())?;
         crate::overflow::install();
+        gopark_sys::fork::install(crate::os_thread::forked);
         crate::coarse::set(nanotime());
         if self.dump_on_sigquit {
             crate::signal::dump_on_sigquit()?;
@@ -244,7 +262,7 @@ impl Runtime {
         // SAFETY: join below waits until f has run and its result is taken, on every path: it does not unwind.
         let handle = unsafe { crate::join::spawn_unchecked(f, std::panic::Location::caller()) };
         match handle {
-            Ok(handle) => match handle.join() {
+            Ok(handle) => match crate::deadlock::in_run(|| handle.join()) {
                 Ok(value) => value,
                 Err(payload) => std::panic::resume_unwind(payload),
             },
@@ -254,27 +272,16 @@ impl Runtime {
 
     /// Refuses new goroutines from now on and waits up to `timeout` until those there are have ended.
     ///
-    /// Threads, stacks and the poller stay. Called from a goroutine, that goroutine does not count.
+    /// Threads, stacks and the poller stay, and goroutines that wait for the network go on doing so. A thread that is
+    /// not a goroutine cannot wait for the network any more: it gets the error of a closed connection where it would
+    /// have to, also if it waits already. (So an accept loop on the main thread ends.) What else a thread may wait for,
+    /// a channel, a lock, a goroutine, the end of a sleep, comes as it would. A second call waits again. Called from a
+    /// goroutine, that goroutine does not count, and it may block: see the contract of [`Runtime::start`].
     ///
     /// # Errors
-    /// [`StillRunning`] with the number of goroutines left when the time was up. They go on running.
+    /// [`StillRunning`] with what is left when the time was up. It goes on running.
     pub fn shutdown(&self, timeout: Duration) -> Result<(), StillRunning> {
-        SCHED.stopping.store(true, Ordering::Relaxed);
-        let when = deadline_after(timeout);
-        let me = usize::from(crate::m::getg().is_some());
-        let mut pause = Duration::from_micros(100);
-        loop {
-            let left = SCHED.gcount().saturating_sub(me);
-            if left == 0 {
-                return Ok(());
-            }
-            let rest = when - nanotime();
-            if rest <= 0 {
-                return Err(StillRunning { goroutines: left });
-            }
-            crate::sleep(pause.min(Duration::from_nanos(rest as u64)));
-            pause = (pause * 2).min(Duration::from_millis(10));
-        }
+        crate::shutdown::shutdown(timeout)
     }
 
     /// How many goroutines may run at the same time. Also [`crate::max_procs`].
@@ -293,22 +300,6 @@ impl Runtime {
         crate::set_max_procs(n)
     }
 }
-
-/// Goroutines were left when [`Runtime::shutdown`] ran out of time.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct StillRunning {
-    /// How many.
-    pub goroutines: usize,
-}
-
-impl fmt::Display for StillRunning {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} goroutines still running", self.goroutines)
-    }
-}
-
-impl std::error::Error for StillRunning {}
 
 /// How many goroutines exist: running, runnable and parked. A snapshot.
 ///

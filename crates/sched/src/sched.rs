@@ -318,6 +318,7 @@ impl Sched {
 
     /// How many goroutines exist: those that have a stack, less those on free lists. A snapshot.
     pub(crate) fn gcount(&self) -> usize {
+        gopark_sys::fork::check();
         let s = self.lock();
         s.gcount.saturating_sub(self.gfree_len(&s))
     }

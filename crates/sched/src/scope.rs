@@ -11,7 +11,7 @@ use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 
 use gopark_poll::WaitReason;
 
-use crate::newproc::{call, discard, newproc, run};
+use crate::newproc::{CLOSURE_MAX, call, discard, newproc, run};
 use crate::park::{Parker, unpark};
 
 /// Hands out goroutines that may borrow what lives for `'env`. See [`scope`].
@@ -54,6 +54,11 @@ impl<'scope> Scope<'scope, '_> {
     where
         F: FnOnce() + Send + 'scope,
     {
+        if const { std::mem::size_of::<F>() > CLOSURE_MAX } {
+            // Before it is moved any further: without optimisation each move leaves a copy on a stack.
+            let f: Box<dyn FnOnce() + Send + 'scope> = Box::new(f);
+            return self.go(f);
+        }
         let data: &'scope Data = &self.data;
         data.running.fetch_add(1, Ordering::Relaxed); // the body still counts, so this is not the first
         let out = CountOut(data);

@@ -65,6 +65,11 @@ impl Wanted {
     }
 }
 
+/// Whether a signal may come that somebody is told of.
+pub(crate) fn anybody_listens() -> bool {
+    !WANTED.lock().inboxes.is_empty()
+}
+
 /// What goes to one receiver.
 struct Inbox {
     /// A bit for each signal that it wants. Changed under the lock of `WANTED`.

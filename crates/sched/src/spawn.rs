@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::panic::Location;
 
-use crate::newproc::{SpawnError, newproc};
+use crate::newproc::{CLOSURE_MAX, SpawnError, newproc};
 
 /// What a detached goroutine may return: nothing, or a `Result` whose error is logged.
 ///
@@ -87,13 +87,18 @@ fn go_failed(err: SpawnError) -> ! {
 /// [`SpawnError`] says what is missing, and what to do.
 #[track_caller]
 #[inline]
-#[allow(unsafe_code)]
 pub fn try_go<F, R>(f: F) -> Result<(), SpawnError>
 where
     F: FnOnce() -> R + Send + 'static,
     R: GoResult,
 {
-    go_at(f, Location::caller())
+    let start = Location::caller();
+    if const { std::mem::size_of::<F>() > CLOSURE_MAX } {
+        // Before it is moved any further: without optimisation each move leaves a copy on a stack.
+        let f: Box<dyn FnOnce() + Send> = Box::new(move || f().report(start));
+        return go_at(f, start);
+    }
+    go_at(f, start)
 }
 
 /// [`try_go`], for a goroutine that somebody else asked for at `start`.

@@ -122,6 +122,22 @@ impl Stacks {
     }
 }
 
+/// Calls `f` for every goroutine there is, dead ones among them, until it returns false; true if it never did.
+pub(crate) fn all_goroutines(mut f: impl FnMut(&'static G) -> bool) -> bool {
+    const CHUNK: usize = 256;
+    let mut chunk = GList::with_capacity(CHUNK);
+    let (mut at, mut more) = ((0, LiveCursor::default()), true);
+    while more {
+        more = crate::sched::SCHED.stacks.headers(&mut at, CHUNK, &mut chunk);
+        while let Some(gp) = chunk.pop() {
+            if !f(gp) {
+                return false;
+            }
+        }
+    }
+    true
+}
+
 impl Lists {
     pub(crate) const fn new() -> Lists {
         Lists { low: 0, sized: [const { Free { list: GList::new(), low: 0 } }; CLASSES - 1] }

@@ -19,6 +19,7 @@ use gopark_poll::{PollerState, ReadyList, last_poll, netpoll_quick, poller};
 use gopark_sys::thread::RunState;
 
 use crate::compensate::{Room, compensate, rescue, rescue_queue};
+use crate::deadlock::Found;
 use crate::gqueue::GQueue;
 use crate::m::{M, idle_ms_to_retire, retire_idle_ms};
 use crate::p::{P, PStatus};
@@ -40,6 +41,8 @@ const DEEP_SLEEP_AFTER_NS: i64 = 100_000_000;
 const TRIM_EVERY_NS: i64 = 1_000_000_000;
 /// In one where nothing at all happens for so long, all but a few.
 const TRIM_WHEN_IDLE: Duration = Duration::from_millis(500);
+/// How often a deadlock that only other threads could end is looked at.
+const DEADLOCK_LOOK: Duration = Duration::from_secs(1);
 /// The network is polled at least so often. Go: sysmon's 10 ms.
 const POLL_STALE_NS: i64 = 10_000_000;
 /// A thread blocked for so long is compensated for. Measured: at 10 ms, 64 goroutines that block 5 ms each get 3 %
@@ -144,6 +147,14 @@ fn all_idle_locked(s: &Synced) -> bool {
 ///
 /// Threads that are left over from busier times end after a while of that; then nothing wakes any more.
 fn deep_sleep(limit: Option<Duration>) -> bool {
+    if !all_idle_locked(&SCHED.lock()) {
+        return false;
+    }
+    // A look at all goroutines, in which something may happen.
+    let limit = match crate::deadlock::check() {
+        Found::Nothing => limit,
+        Found::OnlyOtherThreads => Some(limit.map_or(DEADLOCK_LOOK, |limit| limit.min(DEADLOCK_LOOK))),
+    };
     let mut s = SCHED.lock();
     if !all_idle_locked(&s) {
         return false;

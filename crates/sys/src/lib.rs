@@ -51,6 +51,7 @@ pub mod backtrace;
 mod cgroup;
 pub mod context;
 pub mod errno;
+pub mod fork;
 #[doc(hidden)]
 pub mod hook;
 #[cfg(not(loom))]

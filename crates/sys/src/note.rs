@@ -112,6 +112,11 @@ impl<W: Futex> Note<W> {
         }
     }
 
+    /// Whether the event happened.
+    pub fn happened(&self) -> bool {
+        self.word.load(Ordering::Acquire) == SIGNALED // pairs with `wakeup`
+    }
+
     /// Sleeps until the event happened.
     pub fn sleep(&self) {
         while !self.wait(None) {}

@@ -34,3 +34,10 @@ pub fn throw_fmt(args: std::fmt::Arguments<'_>) -> ! {
     let _ = unsafe { libc::write(libc::STDERR_FILENO, text.as_ptr().cast(), len + 1) };
     std::process::abort()
 }
+
+/// Ends the process at once with this status: no destructor, no handler of `atexit`, which might wait for a thread that
+/// never comes back.
+pub fn exit_now(status: i32) -> ! {
+    // SAFETY: it does not return.
+    unsafe { libc::_exit(status) }
+}
