@@ -79,7 +79,7 @@ fn goroutines_wait(s: &Synced) -> bool {
         && s.runq.is_empty()
         && SCHED.timers.is_empty()
         && SCHED.live_ps().all(|pp| pp.timers.is_empty() && pp.runq.is_empty() && !pp.has_runnext())
-        && crate::stacks::all_goroutines(|gp| waits_for_one_of_us(gp))
+        && crate::stacks::all_goroutines(waits_for_one_of_us)
 }
 
 /// Whether `gp` is dead, or waits for what only a goroutine can do.
