@@ -134,6 +134,19 @@ impl TimerChan {
     }
 }
 
+/// A channel that carries nothing and is closed or not, by [`end_signal`]. It is lent to many who have no business to
+/// close it for the others, so [`Receiver::close`] does not.
+pub(crate) fn signal(reason: WaitReason) -> Receiver<()> {
+    // As for `never`.
+    let chan = Chan::new(Some(0), Buffer::Ring(Ring::new(0)), reason).sealed();
+    Receiver { chan: Arc::new(chan) }
+}
+
+/// Closes a channel of [`signal`], if it is not closed.
+pub(crate) fn end_signal(rx: &Receiver<()>) {
+    rx.chan.core.close();
+}
+
 fn pair<T>(chan: Chan<T>) -> (Sender<T>, Receiver<T>) {
     let chan = Arc::new(chan);
     (Sender { chan: Arc::clone(&chan) }, Receiver { chan })
@@ -153,12 +166,13 @@ macro_rules! both_ends {
     ($End:ident) => {
         impl<T> $End<T> {
             /// Closes the channel, whoever still has an end of it: sends fail from now on, and receivers get what is
-            /// left. False if it was closed already.
+            /// left. False if it was closed already; or if it is a [context's](crate::context::Context::done), which
+            /// this does not close.
             ///
             /// Go: runtime/chan.go closechan
             #[doc(alias = "closechan")]
             pub fn close(&self) -> bool {
-                self.chan.core.close()
+                !self.chan.core.is_sealed() && self.chan.core.close()
             }
 
             /// Whether the channel is closed; there may be values left to receive. An open one may be closed at any

@@ -23,12 +23,14 @@ use std::fmt;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
+use gopark_poll::WaitReason;
+
 pub use self::func::StopFunc;
 #[doc(hidden)]
 pub use self::io::Attached;
 use self::node::Node;
 use self::value::Value;
-use crate::chan::{Receiver, never};
+use crate::chan::{Receiver, signal};
 
 /// Why a context was canceled: what its canceler said, or an [`Error`].
 pub type Cause = Arc<dyn StdError + Send + Sync>;
@@ -121,7 +123,7 @@ impl Context {
     /// that one counts. One that has passed cancels the child at once.
     ///
     /// # Panics
-    /// If the runtime is not started.
+    /// If it needs a timer, and the runtime is not started.
     ///
     /// Go: context.WithDeadline
     pub fn with_deadline(&self, deadline: Instant) -> (Context, CancelFunc) {
@@ -131,7 +133,7 @@ impl Context {
     /// [`Context::with_deadline`], with the cause to give if it passes.
     ///
     /// # Panics
-    /// If the runtime is not started.
+    /// If it needs a timer, and the runtime is not started.
     ///
     /// Go: context.WithDeadlineCause
     pub fn with_deadline_cause(&self, deadline: Instant, cause: impl Into<Cause>) -> (Context, CancelFunc) {
@@ -141,7 +143,7 @@ impl Context {
     /// [`Context::with_deadline`], `timeout` from now. One too long for the clock never ends.
     ///
     /// # Panics
-    /// If the runtime is not started.
+    /// If it needs a timer, and the runtime is not started.
     ///
     /// Go: context.WithTimeout
     pub fn with_timeout(&self, timeout: Duration) -> (Context, CancelFunc) {
@@ -151,7 +153,7 @@ impl Context {
     /// [`Context::with_timeout`], with the cause to give if the time is up.
     ///
     /// # Panics
-    /// If the runtime is not started.
+    /// If it needs a timer, and the runtime is not started.
     ///
     /// Go: context.WithTimeoutCause
     pub fn with_timeout_cause(&self, timeout: Duration, cause: impl Into<Cause>) -> (Context, CancelFunc) {
@@ -201,10 +203,11 @@ impl Context {
     /// never closed. For `select!`.
     ///
     /// A clone of the channel does not keep the context: it is closed as well when nobody holds the context any more.
+    /// [`Receiver::close`] does nothing to it.
     ///
     /// Go: Context.Done
     pub fn done(&self) -> &Receiver<()> {
-        static NEVER: LazyLock<Receiver<()>> = LazyLock::new(never);
+        static NEVER: LazyLock<Receiver<()>> = LazyLock::new(|| signal(WaitReason::ChanReceiveNil));
         match &self.node {
             Some(node) => node.done(),
             None => &NEVER,
@@ -241,7 +244,9 @@ impl Context {
     /// Calls `f` on a fresh goroutine once the context is done; if it is, at once.
     ///
     /// If no goroutine can be started (no stack can be had) it is tried again. Dropping the [`StopFunc`] stops nothing.
-    /// If everybody lets go of the context before it is done, it never will be, and `f` is dropped.
+    /// If everybody lets go of the context before it is done, it never will be, and `f` is dropped: keep the context,
+    /// its [`CancelFunc`] or the [`StopFunc`]. What `f` holds lives as long as it may still run; if that is the context
+    /// itself, until it is done or `f` is stopped.
     ///
     /// # Panics
     /// If the runtime is not started.
@@ -284,7 +289,8 @@ pub struct CancelFunc {
 }
 
 impl CancelFunc {
-    /// Cancels the context and its descendants; who waits for them is awake when this returns.
+    /// Cancels the context and its descendants; who waits for them is awake when this returns. If somebody else is just
+    /// doing so it returns at once: the context is done then, its descendants will be.
     pub fn cancel(&self) {
         self.node.cancel(Error::Canceled, None);
     }

@@ -515,10 +515,26 @@ fn a_stop_and_a_cancel_at_once_agree_on_what_happened() {
     });
 }
 
-// Go: context TestContextErrDoneRace
+// Go: context TestContextErrDoneRace (golang/go#75533)
 #[test]
 fn test_context_err_done_race() {
     both("err and done", || {
+        for _ in 0..100 {
+            let (ctx, cancel) = Context::background().with_cancel();
+            let done = ctx.done().clone();
+            let canceler = spawn(move || cancel.cancel());
+            while ctx.err().is_none() {
+                yield_now();
+            }
+            assert!(done.is_closed(), "err is there, and done is open");
+            canceler.join().unwrap();
+        }
+    });
+}
+
+#[test]
+fn who_sees_that_it_is_done_sees_why() {
+    both("done, then err", || {
         for _ in 0..100 {
             let (ctx, cancel) = Context::background().with_cancel();
             let waits: Vec<_> = (0..3)
@@ -533,6 +549,22 @@ fn test_context_err_done_race() {
             cancel.cancel();
             waits.into_iter().for_each(|h| h.join().unwrap());
         }
+    });
+}
+
+/// The channel is everybody's, and only the context closes it.
+#[test]
+fn a_receiver_cannot_close_the_channel() {
+    both("close", || {
+        let (ctx, cancel) = Context::background().with_cancel();
+        for ctx in [&ctx, &Context::background()] {
+            assert!(!ctx.done().close());
+            assert!(!ctx.done().is_closed());
+            drop(ctx.done().clone());
+            assert!(ctx.done().try_recv().is_err_and(|e| e.is_empty()));
+        }
+        cancel.cancel();
+        assert!(ctx.done().is_closed());
     });
 }
 

@@ -42,6 +42,7 @@ pub(crate) struct Queues {
 pub(crate) struct Core {
     cap: Option<usize>, // constant; None = unbounded
     reason: WaitReason, // constant: why a receiver waits
+    sealed: bool,       // constant: its ends do not close it, see `chan::signal`
     pub(super) lock: Lock<Queues>,
     len: AtomicUsize,
     closed: AtomicBool,
@@ -85,12 +86,17 @@ impl Core {
         Core {
             cap,
             reason,
+            sealed: false,
             lock: Lock::new(Queues { recv: Queue::new(), send: Queue::new() }),
             len: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
             receivers_wait: AtomicBool::new(false),
             senders_wait: AtomicBool::new(false),
         }
+    }
+
+    pub(crate) fn is_sealed(&self) -> bool {
+        self.sealed
     }
 
     pub(crate) fn capacity(&self) -> Option<usize> {
@@ -249,6 +255,12 @@ impl<T> Chan<T> {
             senders: AtomicUsize::new(1),
             receivers: AtomicUsize::new(1),
         }
+    }
+
+    /// Before anybody else has it: see `chan::signal`.
+    pub(crate) fn sealed(mut self) -> Chan<T> {
+        self.core.sealed = true;
+        self
     }
 
     /// One attempt to send the value at `from`.

@@ -9,14 +9,15 @@
 //!
 //! No lock is held while another is taken, or while anything of a user's is dropped.
 
-use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use gopark_sys::loom::atomic::{AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
+use gopark_poll::WaitReason;
 use parking_lot::Mutex;
 
 use super::{Cause, Error};
-use crate::chan::{Receiver, Sender, bounded};
+use crate::chan::{Receiver, end_signal, signal};
 use crate::time::{AfterFunc, after_func};
 
 const CANCELED: u8 = 1;
@@ -40,15 +41,13 @@ pub(super) struct Node {
     key: AtomicU32,
     deadline: Option<Instant>,
     err: AtomicU8,
-    /// Made when somebody asks for it.
+    /// Made when somebody asks for it, under the lock.
     done: OnceLock<Receiver<()>>,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
-    /// Its end closes `done`. None: nobody has asked, or it is done.
-    sender: Option<Sender<()>>,
     cause: Option<Cause>,
     children: Children,
     timer: Option<AfterFunc>,
@@ -99,7 +98,7 @@ impl Node {
             }
         });
         let mut state = self.state.lock();
-        if self.err().is_none() {
+        if self.why().is_none() {
             state.timer = Some(timer);
             return;
         }
@@ -107,7 +106,28 @@ impl Node {
         timer.stop();
     }
 
+    /// Why the node is done. Then `done` is closed (golang/go#75533), if need be by us.
+    #[inline]
     pub(super) fn err(&self) -> Option<Error> {
+        let why = self.why();
+        if why.is_some() {
+            self.end();
+        }
+        why
+    }
+
+    /// Tells who waits for it that the node is done, or that it is no more. With no lock held.
+    #[cold]
+    fn end(&self) {
+        if let Some(done) = self.done.get()
+            && !done.is_closed()
+        {
+            end_signal(done);
+        }
+    }
+
+    /// `err`, for under the lock.
+    fn why(&self) -> Option<Error> {
         // Pairs with the store in `finish`: who sees it sees what the canceler did before.
         match self.err.load(Ordering::Acquire) {
             CANCELED => Some(Error::Canceled),
@@ -131,23 +151,24 @@ impl Node {
     }
 
     pub(super) fn done(&self) -> &Receiver<()> {
-        self.done.get_or_init(|| {
-            let (tx, rx) = bounded(1);
-            let mut state = self.state.lock();
-            if self.err().is_none() {
-                state.sender = Some(tx);
-                return rx;
-            }
-            drop(state);
-            drop(tx);
-            rx
-        })
+        if let Some(done) = self.done.get() {
+            return done;
+        }
+        let made = signal(WaitReason::ChanReceive);
+        let state = self.state.lock();
+        let done = self.done.get_or_init(|| made);
+        let is_done = self.why().is_some();
+        drop(state);
+        if is_done {
+            end_signal(done);
+        }
+        done
     }
 
     /// Adds somebody to tell. Err: it is done already, and why.
     pub(super) fn add(&self, child: Child) -> Result<u32, (Error, Option<Cause>)> {
         let mut state = self.state.lock();
-        match self.err() {
+        match self.why() {
             None => Ok(state.children.insert(child)),
             Some(err) => {
                 let cause = state.cause.clone();
@@ -160,7 +181,7 @@ impl Node {
     /// Takes somebody out who need not be told any more. Nothing to do if it is done.
     pub(super) fn remove(&self, key: u32) {
         let mut state = self.state.lock();
-        let child = if self.err().is_none() { state.children.remove(key) } else { None };
+        let child = if self.why().is_none() { state.children.remove(key) } else { None };
         drop(state);
         drop(child);
     }
@@ -171,7 +192,7 @@ impl Node {
         if let Some(parent) = &self.parent {
             parent.remove(self.key.load(Ordering::Relaxed)); // set by `new`
         }
-        // Breadth first, and not one call inside the other: the tree may be deep and the stack is short.
+        // In a loop, and not one call inside the other: the tree may be deep and the stack is short.
         let mut todo = vec![children];
         while let Some(mut children) = todo.pop() {
             for child in children.drain() {
@@ -190,19 +211,19 @@ impl Node {
     /// The node is done now: tells who waits for it, and hands out its children. None: it was done.
     fn finish(&self, err: Error, cause: Option<Cause>) -> Option<Children> {
         let mut state = self.state.lock();
-        if self.err().is_some() {
+        if self.why().is_some() {
             return None;
         }
         state.cause = cause;
         let word = if err == Error::Canceled { CANCELED } else { OVERDUE };
         self.err.store(word, Ordering::Release); // pairs with `err`
-        let (sender, timer) = (state.sender.take(), state.timer.take());
+        let timer = state.timer.take();
         let children = std::mem::take(&mut state.children);
         drop(state);
         if let Some(timer) = timer {
             timer.stop();
         }
-        drop(sender);
+        self.end();
         Some(children)
     }
 
@@ -211,8 +232,9 @@ impl Node {
         if let Some(timer) = self.state.get_mut().timer.take() {
             timer.stop();
         }
+        self.end();
         let parent = self.parent.take()?;
-        if self.err().is_none() {
+        if self.why().is_none() {
             parent.remove(*self.key.get_mut());
         }
         Some(parent)
