@@ -92,8 +92,14 @@ pub use with_context::{ContextGuard, WithContext};
 
 pub use gopark_poll::FdGuard;
 pub use gopark_sched::{
-    Builder, GoResult, GoroutineDump, JoinHandle, JoinSet, Metrics, Runtime, Scope, SpawnError, SpawnOptions,
-    StillRunning, TrySpawnError, WaitReason, block_on, blocking, chan, context, dump, dump_goroutines,
-    future, go, goroutine_id, goroutine_local, goroutine_name, local, metrics, num_goroutines, scope, select,
-    signal, sleep, spawn, sync, time, try_go, try_spawn, yield_now,
+    Builder, GoResult, GoroutineDump, JoinHandle, JoinSet, Metrics, OsThreadGuard, RunningGoroutine, Runtime,
+    Scope, SpawnError, SpawnOptions, StillRunning, TrySpawnError, WaitReason, block_on, blocking,
+    catch_unwind, chan, context, dump, dump_goroutines, future, go, goroutine_id, goroutine_local,
+    goroutine_name, local, lock_os_thread, max_procs, metrics, num_goroutines, scope, select, set_max_procs,
+    signal, sleep, spawn, sync, time, try_go, try_spawn, unlock_os_thread, yield_now,
 };
+
+/// The programs of the README compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+mod readme {}
