@@ -235,7 +235,7 @@ impl Node {
         self.end();
         let parent = self.parent.take()?;
         if self.why().is_none() {
-            parent.remove(*self.key.get_mut());
+            parent.remove(self.key.load(Ordering::Relaxed)); // set by `new`
         }
         Some(parent)
     }
