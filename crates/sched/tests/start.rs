@@ -173,7 +173,9 @@ fn shutdown_waits_and_says_who_is_left() {
         let left = rt.shutdown(timeout).expect_err("five are left");
         assert_eq!(left.goroutines, 5);
         assert!(begin.elapsed() >= timeout && begin.elapsed() < Duration::from_secs(5));
-        assert_eq!(left.to_string(), "5 goroutines still running");
+        let text = left.to_string();
+        assert!(text.starts_with("5 goroutines still running: goroutine "), "{text}");
+        assert_eq!(text.matches("[sleep] created at crates/sched/tests/start.rs:").count(), 5, "{text}");
         // No new ones from now on, from wherever.
         assert!(matches!(try_go(|| ()), Err(SpawnError::ShuttingDown)));
         assert!(matches!(try_spawn(|| ()), Err(SpawnError::ShuttingDown)));
