@@ -15,7 +15,6 @@ use gopark_sched::context::Context;
 use crate::addr::TcpAddr;
 use crate::error::{AddrError, Cause, OpError};
 use crate::ipsock::{Network, internet_addr_list, partition};
-use crate::sock::Control;
 use crate::{Conn, KeepAliveConfig, TcpConn};
 
 mod connect;
@@ -28,6 +27,9 @@ const FALLBACK_DELAY: Duration = Duration::from_millis(300);
 /// The least time that one address gets of a deadline that is shared by several (Go's number): less would
 /// give every one of them too little.
 const SANE_MINIMUM: Duration = Duration::from_secs(2);
+
+/// [`Dialer::control_context`].
+type DialControl = Arc<dyn Fn(&Context, &str, &str, BorrowedFd<'_>) -> io::Result<()> + Send + Sync>;
 
 /// Connects to `address` on `network`.
 ///
@@ -98,7 +100,7 @@ pub struct Dialer {
     local_addr: Option<TcpAddr>,
     fallback_delay: Option<Duration>,
     keep_alive: KeepAliveConfig,
-    control: Option<Control>,
+    control: Option<DialControl>,
 }
 
 impl Dialer {
@@ -242,9 +244,36 @@ impl Dialer {
     /// ```
     ///
     /// Go: net/dial.go Dialer.Control
-    pub fn control<F>(mut self, control: F) -> Dialer
+    pub fn control<F>(self, control: F) -> Dialer
     where
         F: Fn(&str, &str, BorrowedFd<'_>) -> io::Result<()> + Send + Sync + 'static,
+    {
+        self.control_context(move |_, network, address, fd| control(network, address, fd))
+    }
+
+    /// As [`Dialer::control`], with the context of the dial, or one derived from it. Replaces it: there is one hook.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use gopark_net::Dialer;
+    /// use gopark_net::context::Context;
+    ///
+    /// struct RequestId(u64);
+    /// let dialer = Dialer::new().control_context(|ctx, _network, address, _socket| {
+    ///     eprintln!("request {:?} dials {address}", ctx.value::<RequestId>().map(|id| id.0));
+    ///     Ok(())
+    /// });
+    /// let ctx = Context::background().with_value(RequestId(7));
+    /// let conn = dialer.dial_context(&ctx, "tcp", "localhost:80")?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
+    /// Go: net/dial.go Dialer.ControlContext
+    #[doc(alias = "ControlContext")]
+    pub fn control_context<F>(mut self, control: F) -> Dialer
+    where
+        F: Fn(&Context, &str, &str, BorrowedFd<'_>) -> io::Result<()> + Send + Sync + 'static,
     {
         self.control = Some(Arc::new(control));
         self

@@ -18,6 +18,9 @@ use crate::ipsock::{Family, Network, Use, favorite_addr_family, to_sockaddr};
 /// What a program may do to a socket before it is bound or connected. See `Dialer::control`.
 pub(crate) type Control = Arc<dyn Fn(&str, &str, BorrowedFd<'_>) -> io::Result<()> + Send + Sync>;
 
+/// The same, for one call.
+pub(crate) type ControlRef<'a> = &'a dyn Fn(&str, &str, BorrowedFd<'_>) -> io::Result<()>;
+
 /// A socket before it has anybody to talk to.
 pub(crate) struct NewSocket {
     pub(crate) socket: Socket,
@@ -58,7 +61,7 @@ impl NewSocket {
     /// listen on.
     pub(crate) fn control(
         &self,
-        control: Option<&Control>,
+        control: Option<ControlRef<'_>>,
         network: Network,
         addr: &TcpAddr,
     ) -> Result<(), Cause> {
@@ -95,7 +98,7 @@ pub(crate) fn listen_stream(
     if options.reuse_port {
         check("setsockopt", new.socket.set_reuse_port(true))?;
     }
-    new.control(options.control, network, laddr)?;
+    new.control(options.control.map(|control| &**control as ControlRef<'_>), network, laddr)?;
     new.bind(laddr)?;
     // As long a queue as the administrator allows, unless the program knows better.
     let backlog = options.backlog.map_or_else(sock::somaxconn, |n| i32::try_from(n).unwrap_or(i32::MAX));

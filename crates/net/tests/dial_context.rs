@@ -230,7 +230,7 @@ both! {
         assert!(ctx.err().is_none(), "the caller's context is not touched");
     }
 
-    // Go: net TestDialContext, TestDialWithNonZeroDeadline
+    // Go: net TestDialContext, TestDialerControlContext, TestDialWithNonZeroDeadline
     fn test_dial_context() {
         let ln = local_listener();
         let at = ln.addr().to_string();
@@ -239,6 +239,18 @@ both! {
             [background.clone(), background.with_value(7_u32), background.with_timeout(60 * SEC).0.without_cancel()];
         for ctx in contexts {
             Dialer::new().dial_context(&ctx, "tcp", &at).unwrap();
+        }
+        // The hook gets the values of the context, in a race too.
+        let seen = Arc::new(AtomicU32::new(0));
+        let log = Arc::clone(&seen);
+        let dialer = Dialer::new().control_context(move |ctx, _, _, _| {
+            log.store(*ctx.value::<u32>().expect("a value"), SeqCst);
+            Ok(())
+        });
+        let ports = [at.clone(), format!("[::]:{}", ln.local_addr().unwrap().port())];
+        for (at, id) in ports.iter().zip(1..) {
+            dialer.dial_context(&background.with_value::<u32>(id), "tcp", at).unwrap();
+            assert_eq!(seen.load(SeqCst), id);
         }
         let err = Dialer::new().dial_context(&background, "tcp", "").err().unwrap();
         assert_eq!(err.to_string(), "dial tcp: missing address");

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
+use gopark_net::context::Context;
 use gopark_net::{Dialer, ListenConfig, TcpConn, TcpListener, dial, listen, sleep, spawn};
 use util::{BlackHole, local_listener, pair};
 
@@ -63,6 +64,18 @@ fn dialing() {
     assert_no_leak("a dial whose local port is taken", || {
         let local: SocketAddr = at.parse().unwrap();
         drop(Dialer::new().local_addr(local).dial("tcp", &at).unwrap_err());
+    });
+    assert_no_leak("dials that are canceled", || {
+        for at in [hole.addr(), format!("[::]:{}", hole.listener.local_addr().unwrap().port())] {
+            let (ctx, cancel) = Context::background().with_cancel();
+            let dialing = spawn(move || {
+                let dialer = Dialer::new().fallback_delay(Some(Duration::from_nanos(1)));
+                drop(dialer.dial_context(&ctx, "tcp", &at).unwrap_err());
+            });
+            sleep(Duration::from_millis(2)); // not for ordering: whenever it comes
+            cancel.cancel();
+            dialing.join().unwrap();
+        }
     });
     assert_no_leak("a race that both lose", || {
         drop(Dialer::new().fallback_delay(Some(Duration::from_nanos(1))).dial("tcp", "[::]:1").unwrap_err());

@@ -11,6 +11,7 @@
 //! | --- | --- | --- |
 //! | `SCHED.lock()` | queues and lists shared by all Ms | before a heap of timers |
 //! | `chan` | one channel; a select takes those of its cases in the order of their addresses | before nothing |
+//! | `context` | the children of one context; the registration of one descriptor | before a descriptor's (poll) |
 //! | `sync::sema` | the waiters of one lock | before nothing |
 //! | `Timers` (poll) | one heap of timers | innermost |
 //!

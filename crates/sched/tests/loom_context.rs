@@ -1,6 +1,6 @@
 //! Models of contexts: the real tree and the real registration of descriptors (`context/node.rs`, `context/io.rs`),
-//! over a real poll descriptor of gopark-poll, with loom's locks and threads. A timer is a thread that fires at any moment
-//! or was stopped.
+//! over a real poll descriptor of gopark-poll, with loom's locks and threads. A timer is a thread that fires at any
+//! moment, or was stopped.
 #![cfg(loom)]
 #![allow(dead_code, missing_docs, unreachable_pub)]
 

@@ -1,6 +1,6 @@
 //! One attempt to connect. Go: `netFD.connect`, `sysDialer.doDialTCP`.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::Instant;
 
 use gopark_poll::{Fd, FdKind, Mode};
@@ -57,7 +57,11 @@ impl Attempt {
         ctx: &Context,
     ) -> Result<NetFd, Cause> {
         let new = NewSocket::new(self.network, laddr, Some(raddr), Use::Dial)?;
-        new.control(self.dialer.control.as_ref(), self.network, raddr)?;
+        if let Some(control) = &self.dialer.control {
+            let control =
+                |network: &str, address: &str, fd: BorrowedFd<'_>| control(ctx, network, address, fd);
+            new.control(Some(&control), self.network, raddr)?;
+        }
         if let Some(laddr) = laddr {
             new.bind(laddr)?;
         }
