@@ -25,21 +25,22 @@ use crate::sync::{ArcSemaphorePermit, Semaphore};
 /// # Examples
 /// All must succeed, four at a time; the first error tells the others to stop:
 /// ```no_run
-/// use std::sync::Arc;
-/// use std::sync::atomic::{AtomicBool, Ordering};
-///
 /// use gopark_sched::JoinSet;
+/// use gopark_sched::context::Context;
 ///
-/// fn fetch(page: u32) -> Result<String, std::io::Error> {
-///     Ok(format!("page {page}"))
+/// fn fetch(ctx: &Context, page: u32) -> std::io::Result<String> {
+///     match ctx.err() {
+///         Some(err) => Err(err.into()),
+///         None => Ok(format!("page {page}")),
+///     }
 /// }
 ///
-/// let stop = Arc::new(AtomicBool::new(false));
-/// let tell = Arc::clone(&stop);
-/// let set = JoinSet::new().limit(4).on_failure(move || tell.store(true, Ordering::Relaxed));
+/// # let _rt = unsafe { gopark_sched::Runtime::start()? };
+/// let (ctx, cancel) = Context::background().with_cancel();
+/// let set = JoinSet::new().limit(4).on_failure(move || cancel.cancel());
 /// for page in 0..100 {
-///     let stop = Arc::clone(&stop);
-///     set.spawn(move || if stop.load(Ordering::Relaxed) { Ok(String::new()) } else { fetch(page) });
+///     let ctx = ctx.clone();
+///     set.spawn(move || fetch(&ctx, page));
 /// }
 /// let pages = set.try_join_all()?;
 /// # std::io::Result::Ok(())

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use gopark_sched::chan::{self, TryRecvError};
 use gopark_sched::context::{CancelFunc, Cause, Context, Error};
-use gopark_sched::{scope, select, sleep, spawn, yield_now};
+use gopark_sched::{JoinSet, scope, select, sleep, spawn, yield_now};
 use util::*;
 
 const MS: Duration = Duration::from_millis(1);
@@ -343,6 +343,44 @@ fn test_layers() {
             assert!(below[middle..].iter().all(|(ctx, _)| ctx.err() == Some(err)));
             assert!(ctx.value::<u32>().is_some());
         }
+    });
+}
+
+// Go: context TestWithCancelCanceledParent
+#[test]
+fn test_with_cancel_canceled_parent() {
+    both("a parent that is done", || {
+        let (parent, cancel) = Context::background().with_cancel();
+        cancel.cancel_cause(why("because"));
+        let (child, _cancel) = parent.with_cancel();
+        let (late, _cancel) = parent.with_timeout(Duration::from_secs(3600));
+        for ctx in [&child, &late] {
+            assert!(ctx.done().is_closed());
+            assert_done(ctx, Error::Canceled);
+            assert_eq!(cause_of(ctx), "because");
+        }
+        assert_eq!(parent.children(), 0);
+    });
+}
+
+// Go: golang.org/x/sync/errgroup TestWithContext
+#[test]
+fn the_first_failure_of_a_group_cancels_its_context() {
+    both("a group under a context", || {
+        let (ctx, cancel) = Context::background().with_cancel();
+        let set = JoinSet::new().on_failure(move || cancel.cancel_cause(why("one failed")));
+        for i in 0..10 {
+            let ctx = ctx.clone();
+            set.spawn(move || {
+                if i == 7 {
+                    return Err("seven".to_owned());
+                }
+                let _ = ctx.done().recv();
+                Err(cause_of(&ctx))
+            });
+        }
+        assert_eq!(set.try_join_all(), Err::<Vec<()>, _>("seven".to_owned()));
+        assert_eq!(cause_of(&ctx), "one failed");
     });
 }
 
