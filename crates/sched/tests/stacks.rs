@@ -230,7 +230,9 @@ fn stacks_of_chosen_sizes() {
             for _ in 0..20 {
                 run().join().unwrap();
             }
-            assert_eq!(metrics().stacks.reserved_bytes, reserved, "{bytes}: used again");
+            // A join may return just before the stack is on the free list; so one or two more, but not twenty.
+            let grown = metrics().stacks.reserved_bytes - reserved;
+            assert!(grown < 10 * bytes, "{bytes}: not used again, {grown} more");
         }
         for bytes in [16 << 10, 100_000, 260 << 10] {
             SpawnOptions::new().stack_size(bytes).go(|| ()).unwrap();
