@@ -2,10 +2,13 @@
 
 mod util;
 
+use std::future::{Future, poll_fn};
 use std::io::{ErrorKind, Read};
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
-use gopark_net::{TcpConn, go};
+use gopark_net::{TcpConn, block_on, future, go};
 use gopark_sys::alloc_count::CountingAlloc;
 use util::{after, pair};
 
@@ -35,6 +38,16 @@ fn assert_no_allocations(what: &str, mut round: impl FnMut()) {
         }
     }
     panic!("{what}: {least} allocations in 1000 rounds");
+}
+
+/// What the future says to its first poll.
+async fn poll_once<F: Future>(future: F) -> Option<F::Output> {
+    let mut future = pin!(future);
+    poll_fn(|cx| match future.as_mut().poll(cx) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
 }
 
 fn read_full(mut conn: &TcpConn, buf: &mut [u8]) {
@@ -73,6 +86,24 @@ both! {
         assert_no_allocations("a round trip with timeouts", || {
             client.write_all(&[1; 128]).unwrap();
             read_full(&client, &mut buf);
+        });
+        client.set_read_timeout(None).unwrap();
+        client.set_write_timeout(None).unwrap();
+        assert_no_allocations("a round trip of futures", || {
+            let mut got = 0;
+            assert_eq!(block_on(poll_fn(|cx| client.poll_write(cx, &[1; 128]))).unwrap(), 128);
+            while got < 128 {
+                got += block_on(poll_fn(|cx| client.poll_read(cx, &mut buf[got..]))).unwrap();
+            }
+        });
+        assert_no_allocations("futures that are pending and dropped", || {
+            let ready = block_on(async { poll_once(client.readable_async()).await });
+            assert!(ready.is_none());
+            let over = block_on(future::timeout(Duration::ZERO, client.readable_async()));
+            assert!(over.is_err());
+        });
+        assert_no_allocations("a future that sleeps", || {
+            block_on(future::sleep(Duration::from_micros(1)));
         });
         assert_no_allocations("a read that would block", || {
             let err = client.try_read(&mut buf).unwrap_err();

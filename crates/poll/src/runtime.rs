@@ -160,6 +160,10 @@ pub trait Runtime: Sync {
         true
     }
 
+    /// A task waits for a descriptor. Its thread may go to sleep without this runtime's knowledge, so somebody has to
+    /// watch the network.
+    fn task_waits(&self) {}
+
     /// One operation has succeeded without parking. May yield.
     fn charge(&self);
 

@@ -8,6 +8,7 @@
 use gopark_sys::loom::atomic::Ordering;
 use std::panic::{AssertUnwindSafe, Location};
 
+use gopark_poll::Waiter;
 use gopark_sys::stack::StackError;
 
 use crate::counters::{OUTSIDE, add_shared};
@@ -124,7 +125,9 @@ unsafe fn newproc1<F: FnOnce(&'static G) + Send>(
         return Err(SpawnError::ShuttingDown);
     }
     // SAFETY: gp comes from a free list, and the caller's promise.
-    unsafe { begin(gp, pp, f, start) };
+    unsafe { prepare(gp, pp, f, start) };
+    gp.casgstatus(GStatus::Dead, GStatus::Runnable);
+    crate::park::ready(gp);
     if pp.is_some_and(|pp| pp.is(PStatus::Stuck)) {
         // A loop that does nothing but start goroutines was taken for a hog: its time slice is over, and this is
         // where Go would preempt it. Otherwise each goroutine it starts would have to wake a thread of its own.
@@ -133,20 +136,24 @@ unsafe fn newproc1<F: FnOnce(&'static G) + Send>(
     Ok(())
 }
 
-/// Starts a goroutine for a task that somebody waits for: also when the runtime is shutting down, and from g0. Gives
-/// `f` back if there is no stack.
+/// Makes a goroutine for a task that somebody waits for: also when the runtime is shutting down. Gives `f` back if
+/// there is no stack.
+///
+/// It is as if parked, and begins when its waiter is readied. Not queued here, since the caller may be on g0, looking
+/// for something to run: it would give up a P with the goroutine in its queue.
 pub(crate) fn newproc_task<F: FnOnce() + Send + 'static>(
     f: F,
     start: &'static Location<'static>,
-) -> Result<(), F> {
+) -> Result<Waiter, F> {
     const { assert!(std::mem::size_of::<F>() <= CLOSURE_MAX) };
     let mp = getm();
     let pp = mp.and_then(|mp| mp.p.get());
     match gfget(pp) {
         Ok(gp) => {
             // SAFETY: gp comes from a free list; F is 'static.
-            unsafe { begin(gp, pp, |_| f(), start) };
-            Ok(())
+            unsafe { prepare(gp, pp, |_| f(), start) };
+            gp.casgstatus(GStatus::Dead, GStatus::Waiting);
+            Ok(gp.waiter())
         }
         Err(_) => Err(f),
     }
@@ -161,13 +168,13 @@ fn gfget(pp: Option<&'static P>) -> Result<&'static G, SpawnError> {
     }
 }
 
-/// Makes `gp` run `f`, and queues it.
+/// Makes `gp` run `f` when it is run.
 ///
 /// # Safety
 /// `gp` is dead and the caller's; everything that `f` borrows lives until `f` has run; `f` is no larger than
 /// [`CLOSURE_MAX`].
 #[inline]
-unsafe fn begin<F: FnOnce(&'static G) + Send>(
+unsafe fn prepare<F: FnOnce(&'static G) + Send>(
     gp: &'static G,
     pp: Option<&'static P>,
     f: F,
@@ -187,8 +194,6 @@ unsafe fn begin<F: FnOnce(&'static G) + Send>(
             run_entry(gp, f);
         });
     }
-    gp.casgstatus(GStatus::Dead, GStatus::Runnable);
-    crate::park::ready(gp);
 }
 
 /// Runs the goroutine's function; a panic ends here.

@@ -369,6 +369,13 @@ impl gopark_poll::Runtime for SchedRuntime {
         crate::sleep::charge();
     }
 
+    fn task_waits(&self) {
+        // A goroutine's thread comes back to the scheduler, or is seen to be stuck.
+        if getm().is_none() {
+            crate::wakep::ensure_poller();
+        }
+    }
+
     fn charge_task(&self) -> bool {
         crate::sleep::charge_task()
     }

@@ -48,52 +48,81 @@ struct Left {
 
 static TIMER: Timer = Timer::new(TimerKind::Call(retry, 0));
 
-/// Takes over a waiter that is a task. Returns the goroutine that is to be queued for it, if that is all there is to
-/// do.
+/// Takes over a waiter that is a task. Returns the goroutine that is to be queued for it.
 #[cold]
 #[inline(never)]
 pub(crate) fn accept(w: Waiter) -> Option<&'static G> {
-    match take_task(w)? {
-        Task::Wake(waker) => match slot_of(&waker) {
-            Some(slot) => crate::park::accept(slot.unblock(Unblock::Ready)?),
-            None => {
-                wake(waker);
-                None
-            }
-        },
-        Task::Call(call) => {
-            start_call(call);
-            None
-        }
-    }
+    crate::park::accept(waiter_of(take_task(w)?)?)
 }
 
 /// Has a task called.
 pub(crate) fn start(task: Task) {
-    match task {
-        Task::Wake(waker) => match slot_of(&waker) {
-            Some(slot) => crate::park::unpark(slot),
-            None => wake(waker),
-        },
-        Task::Call(call) => start_call(call),
+    if let Some(w) = waiter_of(task) {
+        crate::park::goready(w);
     }
 }
 
-fn wake(waker: Waker) {
+/// Whom to make runnable for a task; nobody if somebody is on his way who sees to it as well.
+fn waiter_of(task: Task) -> Option<Waiter> {
+    match task {
+        Task::Wake(waker) => match slot_of(&waker) {
+            Some(slot) => slot.unblock(Unblock::Ready),
+            None => queue(waker),
+        },
+        Task::Call(call) => call_later(call),
+    }
+}
+
+fn queue(waker: Waker) -> Option<Waiter> {
     let first = {
         let mut wakers = WAKERS.lock();
         wakers.queue.push(waker);
         !std::mem::replace(&mut wakers.called, true)
     };
-    if first {
-        start_waking();
+    if first { call_wakers_later() } else { None }
+}
+
+/// A goroutine that calls the wakers; none if that is to be tried again.
+fn call_wakers_later() -> Option<Waiter> {
+    match newproc_task(call_wakers, Location::caller()) {
+        Ok(w) => Some(w),
+        Err(_) => {
+            LEFT.lock().wakers = true;
+            try_later();
+            None
+        }
     }
 }
 
-fn start_waking() {
-    if newproc_task(call_wakers, Location::caller()).is_err() {
-        LEFT.lock().wakers = true;
-        try_later();
+fn call_later(call: Call) -> Option<Waiter> {
+    let Call { run, start } = call;
+    match newproc_task(run, start) {
+        Ok(w) => Some(w),
+        Err(run) => {
+            LEFT.lock().calls.push(Call { run, start });
+            try_later();
+            None
+        }
+    }
+}
+
+fn try_later() {
+    TIMER.arm(crate::rt::deadline_after(RETRY));
+}
+
+/// On g0.
+fn retry(_arg: usize, _now: i64, ready: &mut ReadyList) {
+    let left = {
+        let mut left = LEFT.lock();
+        std::mem::replace(&mut *left, Left { calls: Vec::new(), wakers: false })
+    };
+    if left.wakers
+        && let Some(w) = call_wakers_later()
+    {
+        ready.push(w);
+    }
+    for w in left.calls.into_iter().filter_map(call_later) {
+        ready.push(w);
     }
 }
 
@@ -123,31 +152,5 @@ fn call_wakers() {
 fn call_waker(waker: Waker) {
     if let Err(payload) = catch(|| waker.wake()) {
         discard(payload);
-    }
-}
-
-fn start_call(call: Call) {
-    let Call { run, start } = call;
-    if let Err(run) = newproc_task(run, start) {
-        LEFT.lock().calls.push(Call { run, start });
-        try_later();
-    }
-}
-
-fn try_later() {
-    TIMER.arm(crate::rt::deadline_after(RETRY));
-}
-
-/// On g0.
-fn retry(_arg: usize, _now: i64, _ready: &mut ReadyList) {
-    let left = {
-        let mut left = LEFT.lock();
-        std::mem::replace(&mut *left, Left { calls: Vec::new(), wakers: false })
-    };
-    if left.wakers {
-        start_waking();
-    }
-    for call in left.calls {
-        start_call(call);
     }
 }

@@ -26,7 +26,10 @@ impl PollDesc {
         side.set_waker(mode, waker, ticket.as_deref_mut());
         loop {
             match slot.register(task::waiter(self.index, mode), || self.info.load().check(mode).is_ok()) {
-                Registered::Waiting => return Ok(Poll::Pending),
+                Registered::Waiting => {
+                    runtime().task_waits();
+                    return Ok(Poll::Pending);
+                }
                 Registered::Ready => {
                     side.forget(mode, waker);
                     return Ok(Poll::Ready(()));
@@ -60,7 +63,7 @@ impl PollDesc {
         side.set_call(call);
         let mode = Mode::Read;
         match self.slot(mode).register(waiter(self.index, mode), || self.info.load().check(mode).is_ok()) {
-            Registered::Waiting => {}
+            Registered::Waiting => runtime().task_waits(),
             // The event had come, or there is an error to tell. Not here, but where it would have run otherwise.
             Registered::Ready | Registered::Refused => {
                 if let Some(call) = side.take_call() {
