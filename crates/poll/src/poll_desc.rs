@@ -237,6 +237,7 @@ impl PollDesc {
         if slot.take_ready() {
             return Ok(false);
         }
+        gopark_sys::fork::check(); // nobody polls in the child of a fork
         // The recheck needs no more than what `check` reads: everything that evicts publishes it there first. So does
         // the end of all waits of plain threads, in a word of its own.
         let may = || self.info.load().check(mode).is_ok() && crate::runtime::may_wait();

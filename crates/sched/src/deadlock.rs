@@ -14,16 +14,14 @@
 use std::io::Write;
 
 use gopark_poll::WaitReason;
-use gopark_sys::loom::atomic::{AtomicUsize, Ordering};
+use gopark_sys::loom::atomic::{AtomicUsize, Ordering, fence};
 
+use crate::counters::OUTSIDE;
 use crate::g::{Doing, G, GStatus};
 use crate::sched::{SCHED, Synced};
 
 /// Plain threads that are in `Runtime::run`.
 static IN_RUN: AtomicUsize = AtomicUsize::new(0);
-
-/// How the threads of ours are named.
-const OURS: &str = "gopark-";
 
 /// Calls `f`, which waits for a goroutine, for a thread that waits in `Runtime::run`.
 pub(crate) fn in_run<T>(f: impl FnOnce() -> T) -> T {
@@ -66,20 +64,33 @@ pub(crate) fn check() -> Found {
     }
 }
 
+/// The goroutines are looked at one after the other, and a wired one, which runs without a P, might wake one that was
+/// looked at and then wait itself. But it would have been counted: who waits counts that before it does (if wired), or
+/// before its P is idle.
 fn everybody_waits() -> bool {
-    crate::park::plain_threads_asleep() == IN_RUN.load(Ordering::Relaxed)
+    let before = parks();
+    let waits = nothing_is_queued(&SCHED.lock())
+        && crate::park::plain_threads_asleep() == IN_RUN.load(Ordering::Relaxed)
         && gopark_poll::tasks_waiting() == 0
         && !crate::signal::anybody_listens()
-        && goroutines_wait(&SCHED.lock())
+        && crate::stacks::all_goroutines(waits_for_one_of_us)
+        && nothing_is_queued(&SCHED.lock());
+    fence(Ordering::Acquire); // whoever was seen waiting was counted
+    waits && parks() == before
 }
 
-fn goroutines_wait(s: &Synced) -> bool {
+/// How often goroutines have begun to wait.
+fn parks() -> u64 {
+    let sets = SCHED.all_ps().map(|pp| &pp.counters).chain([&OUTSIDE]);
+    sets.map(|c| WaitReason::ALL.iter().map(|&reason| c.parks(reason)).sum::<u64>()).sum()
+}
+
+fn nothing_is_queued(s: &Synced) -> bool {
     s.pidle.len() == s.active
         && s.stuck == 0
         && s.runq.is_empty()
         && SCHED.timers.is_empty()
         && SCHED.live_ps().all(|pp| pp.timers.is_empty() && pp.runq.is_empty() && !pp.has_runnext())
-        && crate::stacks::all_goroutines(waits_for_one_of_us)
 }
 
 /// Whether `gp` is dead, or waits for what only a goroutine can do.
@@ -98,16 +109,7 @@ fn waits_for_one_of_us(gp: &G) -> bool {
 
 /// How many threads the process has that are neither the runtime's nor in `run`. None: not to be found out.
 fn other_threads() -> Option<usize> {
-    let mut others = 0_usize;
-    for task in std::fs::read_dir("/proc/self/task").ok()? {
-        match std::fs::read_to_string(task.ok()?.path().join("comm")) {
-            Ok(name) if name.starts_with(OURS) => {}
-            Ok(_) => others += 1,
-            Err(err) if err.kind() == std::io::ErrorKind::NotFound => {} // it has ended
-            Err(_) => return None,
-        }
-    }
-    others.checked_sub(IN_RUN.load(Ordering::Relaxed))
+    gopark_sys::thread::others()?.len().checked_sub(IN_RUN.load(Ordering::Relaxed))
 }
 
 #[cold]

@@ -8,7 +8,7 @@
 use gopark_sys::loom::atomic::{AtomicPtr, Ordering};
 use std::cell::UnsafeCell;
 use std::fmt;
-use std::panic::Location;
+use std::panic::{AssertUnwindSafe, Location};
 use std::ptr;
 use std::sync::Arc;
 use std::thread;
@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use gopark_poll::{ParkSlot, WaitReason};
 
-use crate::newproc::{CLOSURE_MAX, SpawnError, newproc_sized, run};
+use crate::newproc::{CLOSURE_MAX, SpawnError, call, discard, newproc_sized, run};
 use crate::park::{Parker, unpark};
 
 /// Shared by a goroutine and its handle.
@@ -105,7 +105,30 @@ impl<T> Packet<T> {
     }
 }
 
-/// A goroutine that can be waited for. Dropping the handle detaches it.
+impl<T> Drop for Packet<T> {
+    /// Drops a result that nobody took. A panic of its destructor is nobody's: who drops the handle of a goroutine that
+    /// has ended did not call it, and would be hit or not by chance, since the goroutine may be the last to hold it. So
+    /// it ends here, after the panic hook has spoken. std aborts the process in this place.
+    fn drop(&mut self) {
+        if let Some(result) = self.result.get_mut().take() {
+            drop_result(result);
+        }
+    }
+}
+
+/// Not inlined: see `call`.
+#[inline(never)]
+fn drop_result<T>(result: thread::Result<T>) {
+    if std::mem::needs_drop::<T>() || result.is_err() {
+        let dropped = std::panic::catch_unwind(AssertUnwindSafe(|| call(|| drop(result))));
+        if let Err(payload) = dropped {
+            discard(payload);
+        }
+    }
+}
+
+/// A goroutine that can be waited for. Dropping the handle detaches it; its result is dropped then, and a panic in that
+/// is reported by the panic hook and goes no further.
 pub struct JoinHandle<T> {
     packet: Arc<Packet<T>>,
 }
@@ -163,6 +186,11 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
+    if const { std::mem::size_of::<F>() > CLOSURE_MAX } {
+        // Before it is moved any further: without optimisation each move leaves a copy on a stack.
+        let f: Box<dyn FnOnce() -> T + Send> = Box::new(f);
+        return spawn(f);
+    }
     match try_spawn(f) {
         Ok(handle) => handle,
         Err(err) => panic!("spawn: {err}"),

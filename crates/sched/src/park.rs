@@ -52,8 +52,21 @@ static THREADS: Mutex<Vec<&'static ThreadWaiter>> = Mutex::new(Vec::new());
 static ALL_THREADS: Mutex<Vec<&'static ThreadWaiter>> = Mutex::new(Vec::new());
 
 impl ThreadWaiter {
+    /// For a caller that is in no list yet: it panics in the child of a fork.
     fn take() -> &'static ThreadWaiter {
         gopark_sys::fork::check();
+        ThreadWaiter::pooled()
+    }
+
+    /// For a park. Nothing may unwind out of one: the caller may be in a list by a node on its stack.
+    fn take_to_park() -> &'static ThreadWaiter {
+        if gopark_sys::fork::is_child() {
+            gopark_sys::throw!("{}", gopark_sys::fork::REFUSAL);
+        }
+        ThreadWaiter::pooled()
+    }
+
+    fn pooled() -> &'static ThreadWaiter {
         if let Some(tw) = THREADS.lock().pop() {
             return tw;
         }
@@ -141,7 +154,7 @@ fn wired_park(mp: &'static M, gp: &'static G, slot: &'static ParkSlot, reason: W
 #[cold]
 #[inline(never)]
 fn plain_park(slot: &'static ParkSlot, reason: WaitReason) {
-    let tw = ThreadWaiter::take();
+    let tw = ThreadWaiter::take_to_park();
     if reason == WaitReason::IoWait {
         tw.io.store(std::ptr::from_ref(slot).cast_mut(), Ordering::Relaxed);
         // Pairs with the fence of evict_plain_threads: either that sees the slot, or we see that it is to come.
@@ -181,7 +194,7 @@ pub(crate) fn evict_plain_threads() {
 
 /// A goroutine that must stay on its thread waits.
 fn thread_park(slot: &'static ParkSlot) {
-    let tw = ThreadWaiter::take();
+    let tw = ThreadWaiter::take_to_park();
     tw.note.clear();
     sleep_on(tw, slot);
     tw.give_back();
@@ -240,8 +253,11 @@ impl ArmedPark {
                 gp.armed.rearm();
                 &gp.armed
             }
-            // SAFETY: the caller's promise; who unparks touches it last before `wait` returns.
-            None => unsafe { &*std::ptr::from_ref(own) },
+            None => {
+                gopark_sys::fork::check(); // while the caller is in no list
+                // SAFETY: the caller's promise; who unparks touches it last before `wait` returns.
+                unsafe { &*std::ptr::from_ref(own) }
+            }
         };
         ArmedPark { mp, slot }
     }

@@ -365,6 +365,11 @@ impl gopark_poll::Runtime for SchedRuntime {
         nanotime()
     }
 
+    /// The runtime shuts down: goroutines go on, threads do not.
+    fn may_wait(&self) -> bool {
+        getm().is_some()
+    }
+
     fn charge(&self) {
         crate::sleep::charge();
     }

@@ -69,6 +69,15 @@ where
     F: FnOnce() -> R + Send + 'static,
     R: GoResult,
 {
+    if const { std::mem::size_of::<F>() > CLOSURE_MAX } {
+        // Before it is moved any further: without optimisation each move leaves a copy on a stack.
+        let start = Location::caller();
+        let f: Box<dyn FnOnce() + Send> = Box::new(move || f().report(start));
+        if let Err(err) = go_at(f, start) {
+            go_failed(err);
+        }
+        return;
+    }
     if let Err(err) = try_go(f) {
         go_failed(err);
     }

@@ -166,6 +166,7 @@ pub(crate) fn class_of(bytes: usize) -> u8 {
 #[cold]
 #[inline(never)]
 pub(crate) fn gfget_slow(pp: Option<&'static P>) -> Result<&'static G, SpawnError> {
+    gopark_sys::fork::check(); // before a lock that a thread of the parent may hold for ever
     let mut s = SCHED.lock();
     let Synced { gfree, lists, .. } = &mut *s;
     let found = match pp {
@@ -187,6 +188,7 @@ pub(crate) fn gfget_slow(pp: Option<&'static P>) -> Result<&'static G, SpawnErro
 #[cold]
 #[inline(never)]
 pub(crate) fn gfget_sized(class: u8) -> Result<&'static G, SpawnError> {
+    gopark_sys::fork::check();
     let mut s = SCHED.lock();
     let free = &mut s.lists.sized[usize::from(class) - 1];
     let found = free.list.pop();

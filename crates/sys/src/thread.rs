@@ -7,6 +7,8 @@
 
 use std::io;
 
+use parking_lot::Mutex;
+
 /// Starts a detached thread.
 ///
 /// By std, which gives each of its threads an alternate signal stack: the overflow handler needs it.
@@ -20,7 +22,51 @@ pub fn spawn(name: String, f: impl FnOnce() + Send + 'static) -> io::Result<()> 
         Ok(())
     }
     #[cfg(not(sim))]
-    std::thread::Builder::new().name(name).spawn(f).map(drop)
+    {
+        let body = move || {
+            let _listed = Listed::new();
+            f();
+        };
+        std::thread::Builder::new().name(name).spawn(body).map(drop)
+    }
+}
+
+/// The kernel's ids of the threads that [`spawn`] has started and that have not come to their end.
+static OURS: Mutex<Vec<u32>> = Mutex::new(Vec::new());
+
+/// The kernel's ids of the threads of this process that [`spawn`] has not started; one that starts or ends at this
+/// moment may be among them. None where that cannot be found out.
+///
+/// Not by their names: a thread that is given none has that of the one that started it.
+pub fn others() -> Option<Vec<u32>> {
+    let mut others = Vec::new();
+    for task in std::fs::read_dir("/proc/self/task").ok()? {
+        others.push(task.ok()?.file_name().to_str()?.parse().ok()?);
+    }
+    // After the list was read: an id in it that is ours by now was ours then, or nobody's.
+    let ours = OURS.lock();
+    others.retain(|id| !ours.contains(id));
+    Some(others)
+}
+
+/// The calling thread's entry in [`OURS`].
+#[cfg(not(sim))]
+struct Listed(u32);
+
+#[cfg(not(sim))]
+impl Listed {
+    fn new() -> Listed {
+        let id = imp::thread_id();
+        OURS.lock().push(id);
+        Listed(id)
+    }
+}
+
+#[cfg(not(sim))]
+impl Drop for Listed {
+    fn drop(&mut self) {
+        OURS.lock().retain(|id| *id != self.0);
+    }
 }
 
 /// Tells the processor that the thread spins, `n` times.
@@ -109,6 +155,13 @@ mod imp {
         stat: std::path::PathBuf,
     }
 
+    /// The kernel's id of the calling thread.
+    #[cfg(not(sim))]
+    pub(super) fn thread_id() -> u32 {
+        // SAFETY: gettid has no arguments and cannot fail.
+        unsafe { libc::gettid() }.unsigned_abs()
+    }
+
     impl ThreadClock {
         /// Of the calling thread.
         #[allow(clippy::new_without_default, reason = "a default would hide that it is about the caller")]
@@ -176,6 +229,12 @@ mod imp {
     /// The CPU clock and state of one thread; here it knows neither, and who asks has time alone to go by.
     #[derive(Debug)]
     pub struct ThreadClock(());
+
+    /// No such ids here.
+    #[cfg(not(sim))]
+    pub(super) fn thread_id() -> u32 {
+        0
+    }
 
     impl ThreadClock {
         /// Of the calling thread.

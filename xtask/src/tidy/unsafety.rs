@@ -50,6 +50,8 @@ const LISTED: &[(&str, usize)] = &[
     ("crates/sched/tests/loom_chan.rs", 5),
     // Loom's cell, which finds what the compiler cannot.
     ("crates/sched/tests/loom_sync.rs", 3),
+    // Forks, to see that their children are refused.
+    ("crates/sched/tests/fork.rs", 6),
     // An allocator that counts: the trait is unsafe.
     ("crates/sched/tests/alloc.rs", 7),
 ];
