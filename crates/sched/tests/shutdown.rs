@@ -65,12 +65,15 @@ fn it_says_what_still_runs() {
         let (tx, rx) = channel::<()>(0);
         let line = line!() + 1;
         let receiver = spawn(move || rx.recv().is_err());
-        let sleeper = spawn(|| sleep(Duration::from_millis(300)));
-        let block = || std::thread::sleep(Duration::from_millis(300)); // not for ordering: it blocks
-        let blocker = spawn(move || blocking(block));
+        let sleeper = spawn(|| sleep(Duration::from_secs(3)));
+        let (unblock, blocked) = std::sync::mpsc::channel::<()>();
+        let blocker = spawn(move || blocking(|| blocked.recv().is_err()));
         until("all wait", || {
-            let states = gopark_sched::dump_goroutines().goroutines;
-            states.len() == 3 && states.iter().all(|g| g.state != GoroutineState::Runnable)
+            let states = gopark_sched::dump::DumpOptions::new().max_backtraces(0).dump().goroutines;
+            states.len() == 3
+                && states
+                    .iter()
+                    .all(|g| !matches!(g.state, GoroutineState::Runnable | GoroutineState::Running))
         });
         let start = Instant::now();
         let left = rt.shutdown(Duration::from_millis(50)).expect_err("three");
@@ -94,8 +97,9 @@ fn it_says_what_still_runs() {
         // They go on, and so do the threads and the timers that they need.
         drop(tx);
         assert!(receiver.join().unwrap());
+        drop(unblock);
+        assert!(blocker.join().unwrap());
         sleeper.join().unwrap();
-        blocker.join().unwrap();
         assert_eq!(rt.shutdown(LONG), Ok(()));
     });
 }
