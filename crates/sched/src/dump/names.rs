@@ -53,9 +53,31 @@ pub(super) fn without_runtime(mut frames: Vec<Frame>) -> Vec<Frame> {
 /// True for a frame of one of these modules. Of a frame without a name nobody knows.
 fn is_of(frame: &Frame, modules: &[&str]) -> bool {
     let Some(function) = &frame.function else { return false };
+    let of_one = |path: &str| modules.iter().any(|module| path.starts_with(module));
+    // With little debug information, functions that were inlined have no path; but they have a file.
+    if !function.starts_with('<') && !before_generics(function).contains("::") {
+        return of_one(function) || frame.file.as_deref().and_then(module_of).is_some_and(|m| of_one(&m));
+    }
     // `<module::Type>::method`, `<module::Type as Trait>::method`, `<&module::Type ..`
-    let path = function.trim_start_matches(['<', '&']);
-    modules.iter().any(|module| path.starts_with(module))
+    of_one(function.trim_start_matches(['<', '&']))
+}
+
+fn before_generics(function: &str) -> &str {
+    function.split_once('<').map_or(function, |(name, _)| name)
+}
+
+/// The module that a source file is, with `::` behind it: `…/library/std/src/panic.rs` is `std::panic::`,
+/// `…/corosensei-0.3.4/src/unwind.rs` is `corosensei::unwind::`, `crates/sched/src/g.rs` is `gopark_sched::g::`.
+fn module_of(file: &str) -> Option<String> {
+    let (dir, path) = file.rsplit_once("/src/")?;
+    let mut dirs = dir.rsplit('/');
+    let package = dirs.next()?;
+    let name = match package.rsplit_once('-') {
+        Some((name, version)) if version.starts_with(|c: char| c.is_ascii_digit()) => name,
+        _ => package,
+    };
+    let ours = if dirs.next() == Some("crates") { "gopark_" } else { "" };
+    Some(format!("{ours}{}::{}::", name.replace('-', "_"), path.trim_end_matches(".rs").replace('/', "::")))
 }
 
 #[cfg(test)]
@@ -88,6 +110,31 @@ mod tests {
         ];
         let kept = without_runtime(frames(&stack));
         assert_eq!(kept, frames(&stack[4..7]));
+    }
+
+    #[test]
+    fn names_without_a_path_go_by_their_files() {
+        let frame = |function: &str, file: &str| Frame {
+            address: 1,
+            function: Some(function.to_owned()),
+            file: Some(file.to_owned()),
+            line: None,
+        };
+        let stack = [
+            frame(
+                "trace_unsynchronized<a::b>",
+                "/home/u/registry/src/index/backtrace-0.3.77/src/backtrace/mod.rs",
+            ),
+            frame("capture", "/home/u/gopark/crates/sys/src/backtrace.rs"),
+            frame("wait<()>", "/home/u/gopark-sched-0.1.0/src/park.rs"),
+            frame("recv<()>", "crates/sched/src/chan/core.rs"),
+            frame("worker", "/home/u/app/src/park.rs"),
+            frame("do_call<a::b>", "/rustc/0123/library/std/src/panicking.rs"),
+            frame("__rust_try", ""),
+            frame("run", "/home/u/gopark/crates/sched/src/newproc.rs"),
+        ];
+        let kept = without_runtime(stack.to_vec());
+        assert_eq!(kept, stack[3..5]);
     }
 
     #[test]
