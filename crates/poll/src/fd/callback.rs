@@ -38,7 +38,7 @@ impl Fd {
         let looked = match fd(&pending.owner).lock(Mode::Read) {
             Err(e) => Some(Err(e)),
             Ok(lock) => {
-                let looked = lock.fd().look_readable();
+                let looked = lock.fd().look_readable(false);
                 if looked.is_none() {
                     std::mem::forget(lock);
                 }
@@ -51,12 +51,15 @@ impl Fd {
     }
 
     /// Whether a read would not wait, or why there can be none; None if there is nothing yet. With the read lock held.
-    fn look_readable(&self) -> Option<Result<(), Error>> {
+    ///
+    /// `called`: an event may have come. Its mark is gone if it met us when we were about to wait, so that what the hint
+    /// says is of before.
+    fn look_readable(&self, called: bool) -> Option<Result<(), Error>> {
         let Some(p) = self.pd else { return Some(Err(Errno::EAGAIN.into())) };
         if let Err(refusal) = p.pd.info().check(Mode::Read) {
             return Some(Err(self.refused(refusal)));
         }
-        if !p.pd.take_ready(Mode::Read) && self.hint.may_wait(p.pd) {
+        if !p.pd.take_ready(Mode::Read) && !called && self.hint.may_wait(p.pd) {
             return None;
         }
         loop {
@@ -92,7 +95,7 @@ where
     /// On the new goroutine: the event has come, or an error, or nothing at all.
     fn called(self) {
         let fd = (self.fd)(&self.owner);
-        let Some(result) = fd.look_readable() else { return self.wait() };
+        let Some(result) = fd.look_readable(true) else { return self.wait() };
         drop(Lock::new(fd, Mode::Read));
         (self.f)(self.owner, result);
     }

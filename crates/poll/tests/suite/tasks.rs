@@ -622,6 +622,48 @@ fn a_callback_goes_on_waiting_when_it_was_called_for_nothing() {
     });
 }
 
+/// A connection that runs something when a callback is about to wait for it.
+struct Hooked {
+    fd: Fd,
+    asked: AtomicUsize,
+    about_to_wait: Box<dyn Fn() + Send + Sync>,
+}
+
+impl Hooked {
+    fn fd(&self) -> &Fd {
+        // Once to look, once to wait.
+        if self.asked.fetch_add(1, SeqCst) == 1 {
+            (self.about_to_wait)();
+        }
+        &self.fd
+    }
+}
+
+#[test]
+fn an_event_between_the_look_and_the_wait_of_a_callback_is_not_lost() {
+    setup();
+    bounded(|| {
+        for _ in 0..20 {
+            let (fd, far) = half_pair();
+            let (other, other_far) = half_pair();
+            // So that its next read needs an event, which comes after that of `fd`.
+            (&other_far).write_all(b"x").unwrap();
+            assert_eq!(other.read(&mut [0; 8]), Ok(1));
+            let about_to_wait = Box::new(move || {
+                (&far).write_all(b"x").unwrap();
+                (&other_far).write_all(b"x").unwrap();
+                assert_eq!(other.read(&mut [0; 8]), Ok(1));
+            });
+            let (tx, rx) = channel();
+            let owner = Hooked { fd, asked: AtomicUsize::new(0), about_to_wait };
+            Fd::on_readable(owner, Hooked::fd, Location::caller(), move |owner, result| {
+                tx.send((result, owner.fd.try_read(&mut [0; 8]))).unwrap();
+            });
+            assert_eq!(rx.recv_timeout(LONG).unwrap(), (Ok(()), Ok(1)));
+        }
+    });
+}
+
 #[test]
 fn a_callback_may_own_its_connection() {
     setup();
