@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use crate::ReadyList;
-use crate::runtime::runtime;
+use crate::runtime::{is_installed, runtime};
 use crate::slab::Slab;
 use crate::sync::Mutex;
 use crate::task::sleep_waiter;
@@ -90,11 +90,22 @@ pub(crate) fn take_waker(index: u32) -> Option<Waker> {
 
 impl Sleep {
     /// Until `when` (as [`Runtime::nanotime`](crate::Runtime::nanotime)).
+    ///
+    /// # Panics
+    ///
+    /// Before a runtime is installed.
+    #[track_caller]
     pub fn at(when: i64) -> Sleep {
+        assert!(is_installed(), "gopark: a sleep before the runtime was started");
         Sleep { when, slot: None }
     }
 
     /// Until `t`.
+    ///
+    /// # Panics
+    ///
+    /// Before a runtime is installed.
+    #[track_caller]
     pub fn until(t: Instant) -> Sleep {
         Sleep::at(gopark_sys::time::instant_to_nanotime(t))
     }
