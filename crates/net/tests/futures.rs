@@ -328,6 +328,29 @@ fn a_future_that_is_always_ready_gives_way() {
     });
 }
 
+/// What is pending costs nothing of the budget: a task with more connections than that sleeps, and serves them all.
+#[test]
+fn a_future_of_many_connections_waits_and_leaves_none_out() {
+    util::goroutine("many connections", || {
+        let conns: Vec<_> = (0..100).map(|_| pair()).collect();
+        for target in [0, 62, 63, 64, 99] {
+            let late = conns[target].1.try_clone().unwrap();
+            go(move || late.write_all(b"x").unwrap());
+            let mut polls = 0;
+            let served = block_on(poll_fn(|cx| {
+                polls += 1;
+                assert!(polls < 100, "it is polled and polled");
+                let ready = conns.iter().map(|(conn, _)| conn.poll_readable(cx).is_ready());
+                // All of them, so that each has its waker.
+                let ready: Vec<_> = ready.collect();
+                ready.iter().position(|&ready| ready).map_or(Poll::Pending, Poll::Ready)
+            }));
+            assert_eq!(served, target);
+            assert_eq!(conns[target].0.read(&mut [0; 8]).unwrap(), 1);
+        }
+    });
+}
+
 /// No goroutine and no stack stands behind a connection that waits with a callback.
 #[test]
 fn a_waiting_callback_is_no_goroutine() {

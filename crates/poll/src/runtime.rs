@@ -172,6 +172,10 @@ pub trait Runtime: Sync {
     fn charge_task(&self) -> bool {
         false
     }
+
+    /// The poll that was charged for last was pending, which does not count: a future that waits for many descriptors
+    /// polls them all whenever one is ready, and would never get through them.
+    fn refund_task(&self) {}
 }
 
 /// Set once, when the runtime shuts down.

@@ -123,7 +123,9 @@ impl Side {
     }
 
     /// Puts `waker` in, and wakes the one it replaces if that is somebody else's. A future passes its ticket.
-    pub(crate) fn set_waker(&self, mode: Mode, waker: &Waker, ticket: Option<&mut Ticket>) {
+    ///
+    /// False: it was there. Somebody is bound to take it then, and another future of the same task may rely on that.
+    pub(crate) fn set_waker(&self, mode: Mode, waker: &Waker, ticket: Option<&mut Ticket>) -> bool {
         let mut new = None;
         let replaced = loop {
             let mut inner = self.inner.lock();
@@ -148,7 +150,7 @@ impl Side {
                 if entry.holder != holder {
                     entry.holder = SHARED;
                 }
-                break None;
+                return false;
             }
             let other = std::mem::replace(&mut entry.holder, holder) != holder;
             break std::mem::replace(&mut entry.waker, new.take()).map(|replaced| (replaced, other));
@@ -158,6 +160,7 @@ impl Side {
             Some((replaced, false)) => drop(replaced),
             None => {}
         }
+        true
     }
 
     pub(crate) fn set_call(&self, call: Call) {
@@ -191,7 +194,7 @@ impl Side {
         self.remove_if(mode, |entry| entry.holder == ticket);
     }
 
-    /// A wait has failed: takes `waker` out if it is there and nobody else relies on it.
+    /// A wait that put `waker` in has come to nothing: takes it out if it is there and nobody else relies on it.
     pub(crate) fn forget(&self, mode: Mode, waker: &Waker) {
         let ours = |w: &Waker| w.will_wake(waker);
         self.remove_if(mode, |entry| entry.holder != SHARED && entry.waker.as_ref().is_some_and(ours));
@@ -209,10 +212,13 @@ impl Side {
 
     /// Wakes the wakers of both directions: a lock was given back, or the descriptor is closed.
     pub(crate) fn wake(&self) {
-        for mode in [Mode::Read, Mode::Write] {
-            if let Some(waker) = self.take_waker(mode) {
-                runtime().start_task(Task::Wake(waker));
-            }
+        self.wake_one(Mode::Read);
+        self.wake_one(Mode::Write);
+    }
+
+    pub(crate) fn wake_one(&self, mode: Mode) {
+        if let Some(waker) = self.take_waker(mode) {
+            runtime().start_task(Task::Wake(waker));
         }
     }
 

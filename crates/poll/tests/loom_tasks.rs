@@ -202,6 +202,52 @@ fn a_future_that_is_dropped_takes_nobody_elses_waker() {
     });
 }
 
+/// Two futures of one task, which therefore have the same waker: what the second finds out by itself must not keep the
+/// first from being told.
+fn polled_by_one_task(pd: ModelDesc, tickets: bool, rounds: usize) {
+    let woken = Arc::new(Woken::default());
+    let own = waker(&woken);
+    let mut given = [0, 0];
+    let mut left = vec![0, 1];
+    for _ in 0..rounds {
+        let mut first_waits = false;
+        left.retain(|&i| {
+            let ticket = tickets.then_some(&mut given[i]);
+            let pending = matches!(pd.poll_wait(READ, &own, ticket), Ok(Poll::Pending));
+            first_waits |= pending && i == 0;
+            pending
+        });
+        if !first_waits {
+            return;
+        }
+        woken.wait();
+    }
+}
+
+#[test]
+fn two_futures_of_one_task_and_an_event() {
+    for tickets in [false, true] {
+        model(3, move || {
+            let pd = ModelDesc::open();
+            let poller = thread::spawn(move || event(pd));
+            polled_by_one_task(pd, tickets, 1);
+            poller.join().unwrap();
+        });
+    }
+}
+
+#[test]
+fn two_futures_of_one_task_and_a_deadline() {
+    for tickets in [false, true] {
+        model(3, move || {
+            let pd = ModelDesc::open();
+            let other = thread::spawn(move || assert!(pd.set_deadline(READ, 1)));
+            polled_by_one_task(pd, tickets, usize::MAX);
+            other.join().unwrap();
+        });
+    }
+}
+
 #[test]
 fn who_parks_takes_the_place_of_a_task_and_tells_it() {
     model(2, || {

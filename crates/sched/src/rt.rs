@@ -384,4 +384,8 @@ impl gopark_poll::Runtime for SchedRuntime {
     fn charge_task(&self) -> bool {
         crate::sleep::charge_task()
     }
+
+    fn refund_task(&self) {
+        crate::sleep::refund_task();
+    }
 }

@@ -97,6 +97,13 @@ pub(crate) fn charge_task() -> bool {
     left <= 1
 }
 
+/// Takes one [`charge_task`] back.
+#[inline]
+pub(crate) fn refund_task() {
+    let Some(mp) = getm() else { return };
+    mp.budget.set((mp.budget.get() + 1).min(crate::proc::BUDGET));
+}
+
 #[cold]
 #[inline(never)]
 fn spent(mp: &'static M) {

@@ -15,8 +15,9 @@ use super::TcpConn;
 /// may be called from any executor on any thread, [`block_on`](crate::block_on) being ours.
 ///
 /// * If one is pending, the waker it was given is woken when it is worth trying again: on an event, a close, a
-///   deadline. For each direction the waker of the last call counts; one that is replaced is woken as well. So let
-///   one task read and one task write; two that read wake each other in turn.
+///   deadline. For each direction the waker of the last call counts; one that is replaced is forgotten, as with
+///   tokio. So let one task read and one task write. [`TcpConn::readable_async`] and [`TcpConn::writable_async`] know
+///   each other apart: several may wait in one direction, and wake each other in turn.
 /// * A task does not keep out the goroutines that use the connection in the usual way. It waits for one that is
 ///   parked in a read, and a goroutine that wants to read goes before a task that waits.
 /// * Deadlines count. The timeouts of std ([`TcpConn::set_read_timeout`]) count for a call and not for a future,

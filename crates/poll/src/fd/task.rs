@@ -41,7 +41,7 @@ impl Fd {
     /// [`Fd::read`] for a future. Honours the deadline, and a close, as that does.
     ///
     /// When it is pending, `cx`'s waker will be woken; of several wakers that of the last call counts, and one that
-    /// is replaced is woken too. Never parks and never yields; instead, now and then, it is pending and wakes its
+    /// is replaced is forgotten (that of a [`Ready`] is woken). Never parks and never yields; instead, now and then, it is pending and wakes its
     /// caller at once, so that others may run. Allocates nothing but, for the first descriptor near it, a table.
     ///
     /// # Errors
@@ -122,7 +122,8 @@ impl Fd {
         })
     }
 
-    /// [`Fd::readable`] or [`Fd::writable`] as a future, whose waker goes with it when it is dropped.
+    /// [`Fd::readable`] or [`Fd::writable`] as a future, whose waker goes with it when it is dropped. If another task
+    /// takes its place it is woken, and comes back.
     pub fn ready(&self, mode: Mode) -> Ready<'_> {
         Ready { fd: self, mode, ticket: NOBODY }
     }
@@ -162,12 +163,17 @@ impl Fd {
         // We have no reference: if the descriptor is closed meanwhile the side slot may be the next one's. He is
         // woken for nothing then, as is everybody whose waker is replaced.
         let side = task::ensure_side(p.pd.index());
-        side.set_waker(mode, poller.cx.waker(), poller.ticket.as_deref_mut());
+        let is_new = side.set_waker(mode, poller.cx.waker(), poller.ticket.as_deref_mut());
         match self.mu.rwlock_or_tell(mode) {
             Ok(()) => Poll::Ready(Ok(Lock::new(self, mode))),
-            Err(TryLockError::Held) => Poll::Pending,
+            Err(TryLockError::Held) => {
+                runtime().refund_task();
+                Poll::Pending
+            }
             Err(TryLockError::Closed) => {
-                side.forget(mode, poller.cx.waker());
+                if is_new {
+                    side.forget(mode, poller.cx.waker());
+                }
                 Poll::Ready(Err(self.closing()))
             }
         }
@@ -187,8 +193,7 @@ impl Fd {
         if let Some(p) = self.pd
             && !wait
         {
-            p.pd.poll_check(mode, poller.cx.waker()).map_err(|r| self.refused(r))?;
-            p.pd.take_ready(mode);
+            p.pd.prepare(mode).map_err(|r| self.refused(r))?;
         }
         loop {
             if !wait {
@@ -202,7 +207,10 @@ impl Fd {
             }
             let Some(p) = self.pd else { return Poll::Ready(Err(Errno::EAGAIN.into())) };
             let waited = p.pd.poll_wait(mode, poller.cx.waker(), poller.ticket.as_deref_mut());
-            ready!(waited.map_err(|r| self.refused(r))?);
+            if waited.map_err(|r| self.refused(r))?.is_pending() {
+                runtime().refund_task();
+                return Poll::Pending;
+            }
             wait = false;
         }
     }

@@ -17,13 +17,13 @@ impl PollDesc {
         waker: &Waker,
         mut ticket: Option<&mut Ticket>,
     ) -> Result<Poll<()>, Refusal> {
-        self.poll_check(mode, waker)?;
+        self.info.load().check(mode)?;
         let slot = self.slot(mode);
         if slot.take_ready() {
             return Ok(Poll::Ready(()));
         }
         let side = task::ensure_side(self.index);
-        side.set_waker(mode, waker, ticket.as_deref_mut());
+        let mut is_new = side.set_waker(mode, waker, ticket.as_deref_mut());
         loop {
             match slot.register(task::waiter(self.index, mode), || self.info.load().check(mode).is_ok()) {
                 Registered::Waiting => {
@@ -31,28 +31,24 @@ impl PollDesc {
                     return Ok(Poll::Pending);
                 }
                 Registered::Ready => {
-                    side.forget(mode, waker);
+                    if is_new {
+                        side.forget(mode, waker);
+                    }
                     return Ok(Poll::Ready(()));
                 }
                 Registered::Refused => {
-                    self.poll_check(mode, waker)?;
-                    // A deadline that was moved after it had called us. The waker may be gone with it.
-                    side.set_waker(mode, waker, ticket.as_deref_mut());
+                    if is_new {
+                        side.forget(mode, waker);
+                    } else {
+                        // With the number we may have withdrawn what another future of the task waits behind.
+                        side.wake_one(mode);
+                    }
+                    self.info.load().check(mode)?;
+                    // A deadline that was moved after it had called us.
+                    is_new = side.set_waker(mode, waker, ticket.as_deref_mut());
                 }
             }
         }
-    }
-
-    /// May the operation go on? If not, a waker that an earlier poll has left is of no use any more.
-    #[inline]
-    pub(crate) fn poll_check(&self, mode: Mode, waker: &Waker) -> Result<(), Refusal> {
-        let checked = self.info.load().check(mode);
-        if checked.is_err()
-            && let Some(side) = self.side()
-        {
-            side.forget(mode, waker);
-        }
-        checked
     }
 
     /// Leaves a callback that waits to read. The caller has the read lock, and leaves it to the callback.
