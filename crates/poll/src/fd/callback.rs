@@ -52,8 +52,8 @@ impl Fd {
 
     /// Whether a read would not wait, or why there can be none; None if there is nothing yet. With the read lock held.
     ///
-    /// `called`: an event may have come. Its mark is gone if it met us when we were about to wait, so that what the hint
-    /// says is of before.
+    /// `called`: an event may have come. Its mark is gone if it met us when we were about to wait, so that what the
+    /// hint says is of before.
     fn look_readable(&self, called: bool) -> Option<Result<(), Error>> {
         let Some(p) = self.pd else { return Some(Err(Errno::EAGAIN.into())) };
         if let Err(refusal) = p.pd.info().check(Mode::Read) {

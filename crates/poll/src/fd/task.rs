@@ -41,8 +41,9 @@ impl Fd {
     /// [`Fd::read`] for a future. Honours the deadline, and a close, as that does.
     ///
     /// When it is pending, `cx`'s waker will be woken; of several wakers that of the last call counts, and one that
-    /// is replaced is forgotten (that of a [`Ready`] is woken). Never parks and never yields; instead, now and then, it is pending and wakes its
-    /// caller at once, so that others may run. Allocates nothing but, for the first descriptor near it, a table.
+    /// is replaced is forgotten (that of a [`Ready`] is woken). Never parks and never yields; instead, now and then, it
+    /// is pending and wakes its caller at once, so that others may run. Allocates nothing but, for the first descriptor
+    /// near it, a table.
     ///
     /// # Errors
     ///
