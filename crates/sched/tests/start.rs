@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
+use gopark_sched::context::Context;
 use gopark_sched::{
     Builder, Runtime, SpawnError, blocking, go, goroutine_id, num_goroutines, scope, sleep, spawn, try_go,
     try_spawn, yield_now,
@@ -191,6 +192,19 @@ fn shutdown_waits_and_says_who_is_left() {
         assert!(begin.elapsed() < Duration::from_secs(5), "nobody to wait for");
         assert_eq!(rt.shutdown(Duration::ZERO), Ok(()));
         assert_eq!(rt.shutdown(Duration::MAX), Ok(()));
+    });
+}
+
+/// What goroutines wait for still comes: the deadlines of contexts, functions that were set to run later.
+#[test]
+fn shutdown_does_not_keep_contexts_from_ending() {
+    in_child("shutdown_does_not_keep_contexts_from_ending", &[], || {
+        let rt = start(Runtime::builder().max_procs(2)).unwrap();
+        let (ctx, _cancel) = Context::background().with_timeout(Duration::from_millis(30));
+        go(move || {
+            let _ = ctx.done().recv();
+        });
+        assert_eq!(rt.shutdown(Duration::from_secs(10)), Ok(()));
     });
 }
 

@@ -215,7 +215,14 @@ impl State {
                     let _last = ManuallyDrop::into_inner(last);
                     f();
                 };
-                crate::spawn::go_at(run, start).is_ok()
+                // Also when the runtime shuts down: goroutines that it waits for may wait for the end of a context.
+                match crate::newproc::newproc_task(run, start) {
+                    Ok(w) => {
+                        crate::park::goready(w);
+                        true
+                    }
+                    Err(_) => false,
+                }
             }
         }
     }
