@@ -71,7 +71,7 @@ fn silent_server() {
     let server = spawn(serve).join().expect("it serves");
     server.echo();
     std::thread::spawn(|| TcpListener::bind("127.0.0.1:0").expect("listen").accept());
-    spawn(|| sleep(Duration::from_secs(3600)));
+    spawn(|| sleep(Duration::from_secs(3600))); // not for ordering: one of those that wait
     let start = Instant::now();
     while (waiting(WaitReason::IoWait), waiting(WaitReason::Sleep)) != (CONNS + 1, 1) {
         assert!(start.elapsed() < Duration::from_secs(20), "they do not come to rest");
