@@ -275,9 +275,9 @@ impl Runtime {
     /// Threads, stacks and the poller stay, and goroutines that wait for the network go on doing so. A thread that is
     /// not a goroutine cannot wait for the network any more: it gets the error of a closed connection where it would
     /// have to, also if it waits already. (So an accept loop on the main thread ends.) What else a thread may wait for,
-    /// a channel, a lock, a goroutine, the end of a sleep, comes as it would. So do the functions of timers that were set
-    /// before, and with them the ends of contexts. A second call waits again. Called from a
-    /// goroutine, that goroutine does not count, and it may block: see the contract of [`Runtime::start`].
+    /// a channel, a lock, a goroutine, the end of a sleep, comes as it would. So do the functions of timers that were
+    /// set before, and with them the ends of contexts. A second call waits again. Called from a goroutine, that
+    /// goroutine does not count, and it may block: see the contract of [`Runtime::start`].
     ///
     /// # Errors
     /// [`StillRunning`] with what is left when the time was up. It goes on running.
