@@ -124,13 +124,14 @@ impl TimerChan {
     pub(crate) fn drain(&self) -> bool {
         self.0.recv(Until::Now).is_ok()
     }
+}
 
-    /// Whether `rx`, which is this channel's, is all there is of it beside us, and it is open: then it is as good as a
-    /// new one.
+impl Receiver<Instant> {
+    /// Of a timer's channel: whether the timer and this are all there is of it, and it is open: then it is as good as a
+    /// new one, once it is drained.
     #[inline]
-    pub(crate) fn is_only(&self, rx: &Receiver<Instant>) -> bool {
-        debug_assert!(Arc::ptr_eq(&self.0, &rx.chan));
-        Arc::strong_count(&self.0) == 2 && !self.0.core.is_closed()
+    pub(crate) fn is_alone(&self) -> bool {
+        Arc::strong_count(&self.chan) == 2 && !self.chan.core.is_closed()
     }
 }
 

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use gopark_poll::{Fire, ReadyList, Timer, TimerKind, WakePoller};
 use gopark_sys::lock::Lock;
+use gopark_sys::loom::atomic::{AtomicBool, Ordering::Relaxed};
 
 use crate::chan::{Receiver, TimerChan, timer_chan};
 
@@ -43,8 +44,15 @@ struct State {
 }
 
 /// One timer.
+///
+/// | `still` | meaning | set by |
+/// | --- | --- | --- |
+/// | false | it may be armed, or have told what was not received yet | `set`, under the lock |
+/// | true | it was stopped, and not set since | `stop`, under the lock |
 pub(super) struct Alarm {
     state: Lock<State>,
+    /// Saves the owner who has stopped it the lock when it goes.
+    still: AtomicBool,
     /// Set once, by `make`: it refers to the alarm.
     timer: OnceLock<Timer>,
 }
@@ -75,14 +83,13 @@ pub(super) fn starter(f: Arc<dyn Fn() + Send + Sync>, start: &'static Location<'
     Alarm::new(Action::Start(f, start))
 }
 
-/// The timer with this channel is gone, and stopped; nobody else has the alarm.
+/// The timer with this channel is gone; nobody else has the alarm.
 pub(super) fn retire_teller(alarm: &'static Alarm, rx: Receiver<Instant>) {
-    let as_new = {
-        let mut state = alarm.state.lock();
-        alarm.stop_locked(&mut state);
-        matches!(&state.action, Action::Tell(chan) if chan.is_only(&rx))
-    };
-    if as_new {
+    // Relaxed: it is written by calls on the timer, of which the caller is the last owner. A late `fire` does nothing.
+    if !alarm.still.load(Relaxed) {
+        alarm.stop();
+    }
+    if rx.is_alone() {
         let mut pool = POOL.lock();
         if pool.tellers.len() < CHANNELS_MAX {
             return pool.tellers.push((alarm, rx));
@@ -105,8 +112,11 @@ impl Alarm {
 
     fn make() -> &'static Alarm {
         let state = State { when: 0, period: 0, action: Action::Nothing, detached: false };
-        let alarm: &'static Alarm =
-            Box::leak(Box::new(Alarm { state: Lock::new(state), timer: OnceLock::new() }));
+        let alarm: &'static Alarm = Box::leak(Box::new(Alarm {
+            state: Lock::new(state),
+            still: AtomicBool::new(false),
+            timer: OnceLock::new(),
+        }));
         alarm.timer.get_or_init(|| Timer::new(TimerKind::Fire(alarm)));
         alarm
     }
@@ -126,6 +136,7 @@ impl Alarm {
     pub(super) fn set(&'static self, when: i64, period: i64) -> bool {
         let mut state = self.state.lock();
         let pending = state.cancel();
+        self.still.store(false, Relaxed);
         state.when = when.max(1); // 0 means not armed (golang/go#42424)
         state.period = period;
         let wake = self.timer().arm_under_lock(state.when);
@@ -139,16 +150,13 @@ impl Alarm {
     /// Go: runtime/time.go timer.stop
     #[inline]
     pub(super) fn stop(&'static self) -> bool {
-        self.stop_locked(&mut self.state.lock())
-    }
-
-    #[inline]
-    fn stop_locked(&'static self, state: &mut State) -> bool {
+        let mut state = self.state.lock();
         let armed = state.when != 0;
         let pending = state.cancel();
         if armed {
             self.timer().stop();
         }
+        self.still.store(true, Relaxed);
         pending
     }
 
