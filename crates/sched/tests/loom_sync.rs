@@ -546,6 +546,25 @@ fn wait_group_used_again_too_early() {
     });
 }
 
+/// What is refused is not seen by anybody: neither by who begins to wait, nor by a task that ends.
+#[test]
+fn wait_group_with_one_done_too_many() {
+    model(2, 0, Waits::Short, || {
+        let g = Arc::new(GroupCount::default());
+        g.add(1);
+        let (a, b, c) = (g.clone(), g.clone(), g.clone());
+        together!(
+            move || assert!(a.wait(None)),
+            move || {
+                let refused = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| b.add(-2)));
+                assert!(refused.is_err());
+            },
+            move || c.add(-1)
+        );
+        assert!(g.is_zero());
+    });
+}
+
 fn once(first_fails: bool) {
     model(2, 0, Waits::Short, move || {
         let o = Guarded::new(OnceState::new());

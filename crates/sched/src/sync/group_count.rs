@@ -26,6 +26,13 @@ impl Default for GroupCount {
     }
 }
 
+#[cold]
+#[inline(never)]
+#[track_caller]
+fn unbalanced() -> ! {
+    panic!("sync: negative WaitGroup counter");
+}
+
 fn tasks_of(word: u64) -> i32 {
     (word >> TASK_SHIFT) as i32
 }
@@ -41,25 +48,23 @@ impl GroupCount {
         tasks_of(self.word.load(Ordering::Acquire)) == 0
     }
 
+    /// Looks before it changes anything: a sum that is negative for a moment only would be seen by who begins to wait,
+    /// and nobody would tell him that it was taken back.
     #[inline]
     #[track_caller]
     pub(crate) fn add(&self, delta: isize) {
-        // Release: publishes what the task did. Acquire: what the other tasks did, to be passed on to who waits.
-        let old = self.word.fetch_add((delta as u64) << TASK_SHIFT, Ordering::AcqRel);
-        match i32::try_from(delta).ok().and_then(|d| tasks_of(old).checked_add(d)) {
-            Some(0) if old & WAITED != 0 => self.wake(),
-            Some(0..) => {}
-            _ => self.unbalanced(delta),
+        let mut old = self.word.load(Ordering::Relaxed);
+        loop {
+            let sum = i32::try_from(delta).ok().and_then(|d| tasks_of(old).checked_add(d));
+            let Some(tasks @ 0..) = sum else { unbalanced() };
+            let new = old.wrapping_add((delta as u64) << TASK_SHIFT);
+            // Release: publishes what the task did. Acquire: what the other tasks did, to be passed on to who waits.
+            match self.word.compare_exchange(old, new, Ordering::AcqRel, Ordering::Relaxed) {
+                Ok(_) if tasks == 0 && old & WAITED != 0 => return self.wake(),
+                Ok(_) => return,
+                Err(now) => old = now,
+            }
         }
-    }
-
-    #[cold]
-    #[inline(never)]
-    #[track_caller]
-    fn unbalanced(&self, delta: isize) {
-        // As it was before. Relaxed: nothing is published.
-        self.word.fetch_sub((delta as u64) << TASK_SHIFT, Ordering::Relaxed);
-        panic!("sync: negative WaitGroup counter");
     }
 
     /// The count was zero.
