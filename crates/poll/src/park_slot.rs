@@ -116,6 +116,11 @@ impl ParkSlot {
         self.word.load(Relaxed).waiter().is_some()
     }
 
+    /// Whether `w` was in the word a moment ago.
+    pub(crate) fn holds(&self, w: Waiter) -> bool {
+        self.word.load(Relaxed) == Word::from(w)
+    }
+
     /// Takes the READY mark if there is one.
     ///
     /// A read-modify-write, and so is every `unblock(Ready)` that finds the mark already there: what the

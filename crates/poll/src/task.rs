@@ -18,7 +18,8 @@
 //! out of the word (`unblock`), then the waker out of the side slot. So a number in the word means that there is a
 //! waker behind it, or that it was just called. If the number is there already when a new waker comes, from an
 //! earlier wait: either the one who takes it finds the new waker, or he had been in the side slot before that, and
-//! the word, looked at after the side slot's lock, is known to have changed.
+//! the word, looked at after the side slot's lock, is known to have changed. A callback goes in after the number, for a
+//! reason of its own, and leans on that look alone (`PollDesc::call_when_readable`).
 //!
 //! # One for each direction
 //!
@@ -163,10 +164,17 @@ impl Side {
         true
     }
 
+    /// Puts `call` in, and wakes the future whose place it takes.
     pub(crate) fn set_call(&self, call: Call) {
-        let old = self.inner.lock().call.replace(call);
+        let (old, waker) = {
+            let mut inner = self.inner.lock();
+            (inner.call.replace(call), inner.read.take())
+        };
         if old.is_some() {
             gopark_sys::throw!("gopark: two callbacks wait for one descriptor");
+        }
+        if let Some(waker) = waker {
+            runtime().start_task(Task::Wake(waker));
         }
     }
 

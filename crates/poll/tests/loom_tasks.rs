@@ -337,6 +337,51 @@ fn a_callback_is_called_once_whatever_comes() {
 }
 
 #[test]
+fn a_callback_that_takes_the_place_of_a_task_tells_it() {
+    model(3, || {
+        let pd = ModelDesc::open();
+        let woken = Arc::default();
+        let task = waker(&woken);
+        assert!(pd.poll_wait(READ, &task, None).unwrap().is_pending());
+        let calls = Arc::new(AtomicUsize::new(0));
+        let counted = calls.clone();
+        let poller = thread::spawn(move || event(pd));
+        pd.call_when_readable(move || {
+            counted.fetch_add(1, Relaxed);
+        });
+        // By the event or by the callback.
+        woken.wait();
+        poller.join().unwrap();
+        event(pd);
+        assert_eq!(calls.load(Relaxed), 1);
+        assert_eq!(tasks_waiting(), 0);
+    });
+}
+
+/// An event that was for a future that is gone may find the callback before it is known that it waits; it runs then,
+/// and the descriptor has its next user.
+#[test]
+fn a_callback_that_ends_at_once_leaves_nothing_to_the_next_user() {
+    model(3, || {
+        let pd = ModelDesc::open();
+        let gone = waker(&Arc::default());
+        let mut ticket = 0;
+        assert!(pd.poll_wait(READ, &gone, Some(&mut ticket)).unwrap().is_pending());
+        pd.cancel_task(READ, ticket);
+        let poller = thread::spawn(move || event(pd));
+        pd.call_when_readable(move || {
+            pd.evict();
+            let next = pd.reuse();
+            event(next);
+            // What has come is still there.
+            assert_eq!(next.wait(READ), Ok(false));
+        });
+        poller.join().unwrap();
+        assert_eq!(tasks_waiting(), 0);
+    });
+}
+
+#[test]
 fn a_callback_and_a_task_behind_it_are_both_told() {
     model(2, || {
         let pd = ModelDesc::open();

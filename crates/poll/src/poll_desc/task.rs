@@ -51,21 +51,31 @@ impl PollDesc {
         }
     }
 
-    /// Leaves a callback that waits to read. The caller has the read lock, and leaves it to the callback.
+    /// Leaves a callback that waits to read. The caller has the read lock, and leaves it to the callback. A future that
+    /// waited here is told, as by who parks: it looks again, and finds the lock held.
     ///
-    /// From here on the callback may run at any time.
+    /// From the moment that it is in the side slot the callback may run, end, and let go of the descriptor. So it goes
+    /// there after the number, and nothing but a look at the word comes after: to register then might take an event
+    /// that is another one's by now.
     pub(crate) fn call_when_readable(&'static self, call: Call) {
         let side = task::ensure_side(self.index);
-        side.set_call(call);
-        let mode = Mode::Read;
-        match self.slot(mode).register(waiter(self.index, mode), || self.info.load().check(mode).is_ok()) {
-            Registered::Waiting => runtime().task_waits(),
+        let (mode, number) = (Mode::Read, waiter(self.index, Mode::Read));
+        match self.slot(mode).register(number, || self.info.load().check(mode).is_ok()) {
+            Registered::Waiting => {}
             // The event had come, or there is an error to tell. Not here, but where it would have run otherwise.
             Registered::Ready | Registered::Refused => {
-                if let Some(call) = side.take_call() {
-                    runtime().start_task(Task::Call(call));
-                }
+                side.wake_one(mode);
+                return runtime().start_task(Task::Call(call));
             }
+        }
+        runtime().task_waits();
+        side.set_call(call);
+        // Who took the number before has found no callback, and what he had done with the side slot came before what
+        // we did: then the word is known to have changed. Who takes it now finds the callback.
+        if !self.slot(mode).holds(number)
+            && let Some(call) = side.take_call()
+        {
+            runtime().start_task(Task::Call(call));
         }
     }
 

@@ -601,6 +601,29 @@ fn a_second_reader_queues_behind_a_callback() {
 }
 
 #[test]
+fn a_callback_that_takes_the_place_of_a_future_tells_it() {
+    setup();
+    bounded(|| {
+        let (a, mut far) = half_pair();
+        let a = Arc::new(a);
+        let recorder = Recorder::new();
+        let mut future = pin!(a.ready(Mode::Read));
+        assert!(poll_once(&recorder, |cx| future.as_mut().poll(cx)).is_pending());
+        // Which reads nothing when it is called.
+        let rx = report(&a);
+        recorder.until_woken(1);
+        assert!(
+            poll_once(&recorder, |cx| future.as_mut().poll(cx)).is_pending(),
+            "it queues behind the callback"
+        );
+        far.write_all(b"x").unwrap();
+        assert_eq!(rx.recv_timeout(LONG).unwrap().2, Ok(()));
+        recorder.until_woken(2);
+        assert_eq!(poll_once(&recorder, |cx| future.as_mut().poll(cx)), Poll::Ready(Ok(())));
+    });
+}
+
+#[test]
 fn a_callback_goes_on_waiting_when_it_was_called_for_nothing() {
     setup();
     bounded(|| {
