@@ -48,12 +48,13 @@ use crate::sync::{ArcSemaphorePermit, Semaphore};
 #[doc(alias = "errgroup")]
 pub struct JoinSet<T> {
     shared: Arc<Shared<T>>,
-    results: Receiver<Ended<T>>,
+    results: Receiver<Option<Ended<T>>>,
     limit: Option<Arc<Semaphore>>,
 }
 
 struct Shared<T> {
-    results: Sender<Ended<T>>,
+    /// None: the start of a goroutine has failed whose result somebody waited for already.
+    results: Sender<Option<Ended<T>>>,
     /// Goroutines whose results nobody has taken or waits for.
     unclaimed: AtomicUsize,
     /// Until the first failure. The lock is held to put it there and to take it.
@@ -209,8 +210,9 @@ impl<T: Send + 'static> JoinSet<T> {
                 start,
             )
         };
-        if started.is_err() {
-            self.shared.unclaimed.fetch_sub(1, Ordering::Relaxed);
+        if started.is_err() && !self.claim() {
+            // Somebody has claimed what will not come. The channel is open: a receiver is here.
+            let _ = self.shared.results.send(None);
         }
         started
     }
@@ -224,13 +226,21 @@ impl<T: Send + 'static> JoinSet<T> {
     }
 
     fn next(&self) -> Option<Ended<T>> {
-        let less = |left: usize| left.checked_sub(1);
-        self.shared.unclaimed.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).ok()?;
-        match self.results.recv() {
-            Ok(ended) => Some(ended),
-            // `shared`, which is here, has a sender.
-            Err(_) => gopark_sys::throw!("JoinSet: the channel of results is closed"),
+        while self.claim() {
+            match self.results.recv() {
+                Ok(Some(ended)) => return Some(ended),
+                Ok(None) => {}
+                // `shared`, which is here, has a sender.
+                Err(_) => gopark_sys::throw!("JoinSet: the channel of results is closed"),
+            }
         }
+        None
+    }
+
+    /// Takes one off the count of goroutines whose results nobody waits for; false if there is none.
+    fn claim(&self) -> bool {
+        let less = |left: usize| left.checked_sub(1);
+        self.shared.unclaimed.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok()
     }
 
     /// Waits for all, and returns what they returned, in the order in which they ended.
@@ -315,7 +325,7 @@ impl<T> Shared<T> {
             discard(payload);
         }
         // Nobody is interested any more: the result ends here.
-        if let Err(unwanted) = self.results.send(Ended { result, is_first })
+        if let Err(unwanted) = self.results.send(Some(Ended { result, is_first }))
             && let Err(payload) = catch(move || drop(unwanted))
         {
             discard(payload);

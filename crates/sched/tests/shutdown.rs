@@ -3,12 +3,12 @@
 mod util;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use gopark_sched::chan::bounded as channel;
 use gopark_sched::dump::GoroutineState;
-use gopark_sched::{SpawnError, WaitReason, blocking, go, scope, sleep, spawn, try_go, try_spawn};
+use gopark_sched::{JoinSet, SpawnError, WaitReason, blocking, go, scope, sleep, spawn, try_go, try_spawn};
 use util::*;
 
 fn in_child(test: &str, f: impl FnOnce()) {
@@ -36,6 +36,32 @@ fn it_waits_for_who_is_there() {
         assert_eq!(rt.shutdown(LONG), Ok(()));
         assert_eq!(done.load(Relaxed), 100);
         assert_eq!(rt.shutdown(Duration::ZERO), Ok(()), "a second time");
+    });
+}
+
+/// What is counted when its start is tried, and refused then, may have been asked for in between.
+#[test]
+fn it_lets_nobody_wait_for_what_it_refuses() {
+    in_child("it_lets_nobody_wait_for_what_it_refuses", || {
+        let rt = runtime();
+        let (tx, rx) = channel::<()>(0);
+        go(move || rx.recv().map_or((), drop));
+        assert!(rt.shutdown(Duration::ZERO).is_err());
+        let (set, ended) = (JoinSet::new(), AtomicBool::new(false));
+        std::thread::scope(|threads| {
+            threads.spawn(|| {
+                while !ended.load(Relaxed) {
+                    assert!(set.join_next().is_none());
+                }
+            });
+            for _ in 0..100_000 {
+                assert!(set.try_spawn(|| ()).is_err());
+            }
+            ended.store(true, Relaxed);
+        });
+        assert!(set.is_empty() && set.join_next().is_none());
+        drop(tx);
+        assert_eq!(rt.shutdown(LONG), Ok(()));
     });
 }
 
