@@ -85,6 +85,10 @@ impl ParkSlot {
     /// Makes an armed slot whose wait is over one for the next.
     #[inline]
     pub fn rearm(&self) {
+        // Whom it was armed for waits still, and is about to park: a subscriber that he tells so waits too.
+        if self.word.load(Relaxed) == WAIT {
+            double_wait();
+        }
         self.word.store(WAIT, Relaxed); // nobody knows the slot yet: whom it is given to sees this
     }
 

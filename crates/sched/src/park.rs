@@ -411,7 +411,8 @@ impl Parker {
     /// parks looks at what it waits for, and parks again.
     #[inline]
     pub(crate) fn park(&self, reason: WaitReason) {
-        while !self.slot.block_with(reason, || true, gopark) {}
+        // False: a subscriber of `tracing`, called on the way, has parked here as well, and took the wake-up.
+        let _ = self.slot.block_with(reason, || true, gopark);
     }
 }
 
@@ -460,7 +461,7 @@ impl TaskPark {
     /// As [`Parker::park`].
     #[inline]
     pub(crate) fn park(&self, reason: WaitReason) {
-        while !self.slot.block_with(reason, || true, gopark) {}
+        let _ = self.slot.block_with(reason, || true, gopark);
     }
 }
 

@@ -25,7 +25,8 @@ pub(crate) fn in_use() -> bool {
 /// Lets go of the thread by `switch`, outside of all spans. `gp` is the calling goroutine.
 ///
 /// It is half parked already: a subscriber that waits for a lock or a channel of ours in `enter` or `exit` ends the
-/// process with "double wait". In events, which is where subscribers do I/O, it may.
+/// process with "double wait", if its caller's wait is of the same kind and not over already. In events, which is where
+/// subscribers do I/O, it may.
 ///
 /// Not inlined, nor is what it calls: subscribers use thread-locals, before and after.
 #[cold]

@@ -26,8 +26,17 @@ impl<S: tracing::Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Notes {
 
     fn on_exit(&self, id: &tracing::span::Id, ctx: Context<'_, S>) {
         note(false, ctx.metadata(id).map_or("", |m| m.name()));
+        if let Some(waits) = ctx.metadata(id).filter(|m| m.name() == "exit waits").and(Some(&ON_EXIT)) {
+            let waits = waits.lock().unwrap().take();
+            if let Some(waits) = waits {
+                waits();
+            }
+        }
     }
 }
+
+/// What the next exit of a span with the name "exit waits" does.
+static ON_EXIT: Mutex<Option<Box<dyn FnOnce() + Send>>> = Mutex::new(None);
 
 fn note(enter: bool, name: &'static str) {
     if name.starts_with("noted") {
@@ -165,5 +174,49 @@ fn spans_stay_while_unwinding() {
         })
         .join();
         assert_eq!(result.unwrap_err().downcast_ref::<&str>(), Some(&"expected by the test"));
+    });
+}
+
+/// A subscriber that waits by the very means by which its caller is about to: without a word the channel would find the
+/// caller's wait ended by the wake-up of the other.
+#[test]
+fn a_subscriber_that_waits_for_a_channel_like_its_caller_is_found_out() {
+    match child("a_subscriber_that_waits_for_a_channel_like_its_caller_is_found_out", &[]) {
+        Child::Inside => {
+            subscribe();
+            let _rt = runtime();
+            let (_tx, rx) = chan::bounded::<Box<u32>>(0);
+            *ON_EXIT.lock().unwrap() = Some(Box::new(|| {
+                let (tx, rx) = chan::bounded(0);
+                spawn(move || tx.send(()).unwrap());
+                rx.recv().unwrap();
+            }));
+            let reader = spawn(move || info_span!("exit waits").in_scope(|| rx.recv().map(|value| *value)));
+            let _ = reader.join_timeout(Duration::from_secs(5));
+        }
+        Child::Ended(output) => {
+            assert!(
+                !output.status.success() && text_of(&output).contains("double wait"),
+                "{}",
+                text_of(&output)
+            );
+        }
+        Child::Skip => {}
+    }
+}
+
+/// It may take the wake-up that its caller was sent just now.
+#[test]
+fn a_subscriber_that_sleeps_takes_nobodys_wake_up() {
+    subscribe();
+    let _alone = alone();
+    bounded("sleeping subscriber", || {
+        let lock = std::sync::Arc::new(GoMutex::new(()));
+        let held = lock.lock_arc();
+        *ON_EXIT.lock().unwrap() = Some(Box::new(move || {
+            drop(held); // the one who exits waits for it, and is woken
+            sleep(Duration::from_millis(1));
+        }));
+        spawn(move || info_span!("exit waits").in_scope(|| drop(lock.lock()))).join().unwrap();
     });
 }
