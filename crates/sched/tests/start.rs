@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use gopark_sched::context::Context;
 use gopark_sched::{
-    Builder, Runtime, SpawnError, blocking, go, goroutine_id, num_goroutines, scope, sleep, spawn, try_go,
-    try_spawn, yield_now,
+    Builder, Runtime, SpawnError, blocking, chan, go, goroutine_id, num_goroutines, scope, sleep, spawn,
+    try_go, try_spawn, yield_now,
 };
 use util::*;
 
@@ -201,10 +201,15 @@ fn shutdown_does_not_keep_contexts_from_ending() {
     in_child("shutdown_does_not_keep_contexts_from_ending", &[], || {
         let rt = start(Runtime::builder().max_procs(2)).unwrap();
         let (ctx, _cancel) = Context::background().with_timeout(Duration::from_millis(30));
+        let (tx, rx) = chan::bounded(0);
+        let _stop = ctx.after_func(move || tx.send(()).unwrap());
+        static CALLED: AtomicBool = AtomicBool::new(false);
         go(move || {
             let _ = ctx.done().recv();
+            CALLED.store(rx.recv().is_ok(), Relaxed);
         });
         assert_eq!(rt.shutdown(Duration::from_secs(10)), Ok(()));
+        assert!(CALLED.load(Relaxed), "the function of a context that was set before");
     });
 }
 

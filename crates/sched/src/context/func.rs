@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 use super::Error;
 use super::node::{Child, Hook, Node};
-use crate::newproc::SpawnError;
+use crate::newproc::newproc_task;
 
 /// How long to wait before a function is tried again for which no goroutine could be started.
 const RETRY: Duration = Duration::from_millis(1);
@@ -63,8 +63,9 @@ impl Hook for Job {
             }
         }
         let job = Arc::clone(&self);
-        match crate::spawn::go_at(move || job.run(), self.start) {
-            Ok(()) | Err(SpawnError::ShuttingDown) => {}
+        // Also when the runtime shuts down: what it waits for may wait for this.
+        match newproc_task(move || job.run(), self.start) {
+            Ok(w) => crate::park::goready(w),
             // Not lost: timers try until there is a stack.
             Err(_) => drop(crate::time::after_func(RETRY, move || self.run())),
         }
