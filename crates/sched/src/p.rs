@@ -315,7 +315,9 @@ impl P {
         // What was used last is the warmest and is taken first, here and from the global cache: a crowd of the past
         // must not make every new goroutine start on a cold stack.
         let cold = gfree.len().saturating_sub(keep);
-        SCHED.lock().gfree.extend(gfree.drain(..cold));
+        let mut s = SCHED.lock();
+        s.gfree.extend(gfree.drain(..cold));
+        // Under the lock: who counts the goroutines holds it, and must not find these in both places.
         self.ngfree.store(gfree.len() as u32, Ordering::Relaxed);
     }
 

@@ -583,6 +583,32 @@ fn wired() -> Work {
     work
 }
 
+/// A crowd that ends, and with it dead goroutines that move from one free list to another, while somebody counts: those
+/// who live are never too few.
+fn counted() -> Work {
+    let work = Work::new(2);
+    let (tx, rx) = chan::bounded::<()>(0);
+    let (waits, counts) = (work.clone(), work.clone());
+    go(move || {
+        assert!(rx.recv().is_err());
+        waits.done();
+    });
+    for _ in 0..40 + sim::random(60) {
+        go(|| {});
+    }
+    thread(move || {
+        for _ in 0..60 {
+            if gopark_sched::num_goroutines() == 0 {
+                sim::fail("a goroutine that waits was not counted");
+            }
+            sim::give_way();
+        }
+        drop(tx);
+        counts.done();
+    });
+    work
+}
+
 /// A scenario, and whether sysmon must be there.
 type Scenario = (&'static str, fn() -> Work);
 
@@ -601,6 +627,7 @@ const ALONE: &[Scenario] = &[
     ("selects", selects),
     ("resizes", resizes),
     ("wired", wired),
+    ("counted", counted),
     ("found_by_others", found_by_others),
 ];
 
