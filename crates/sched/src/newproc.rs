@@ -200,6 +200,7 @@ unsafe fn prepare<F: FnOnce(&'static G) + Send>(
 fn run_entry<F: FnOnce(&'static G)>(gp: &'static G, f: F) {
     if let Err(payload) = run(gp, move || f(gp)) {
         discard(payload);
+        leave_nothing(gp); // the destructor may have used goroutine-locals, which the stack's next goroutine would find
     }
 }
 
@@ -208,13 +209,23 @@ fn run_entry<F: FnOnce(&'static G)>(gp: &'static G, f: F) {
 #[inline]
 pub(crate) fn run<T>(gp: &'static G, f: impl FnOnce() -> T) -> std::thread::Result<T> {
     let result = catch(f);
+    leave_nothing(gp);
+    result
+}
+
+/// Drops the goroutine-locals of `gp`, which is the caller, and leaves its spans.
+#[inline]
+fn leave_nothing(gp: &'static G) {
     if !gp.locals().get().is_null() {
         crate::local::end_of_goroutine(gp);
     }
     if crate::span::in_use() {
         crate::span::end(gp);
+        // A subscriber may have made some as well.
+        if !gp.locals().get().is_null() {
+            crate::local::end_of_goroutine(gp);
+        }
     }
-    result
 }
 
 /// Calls user code at the base of a goroutine; a panic is its error, or the end of the process if the builder was told

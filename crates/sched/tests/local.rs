@@ -131,6 +131,36 @@ fn destructors_find_what_is_left_and_may_panic() {
     });
 }
 
+/// The panic's payload is dropped when the goroutine's variables have gone already.
+#[test]
+fn nothing_is_left_for_the_next_goroutine_by_a_payload() {
+    struct Payload(Arc<AtomicUsize>);
+    impl Drop for Payload {
+        fn drop(&mut self) {
+            NUMBER.set(7);
+            self.0.fetch_add(1, SeqCst);
+        }
+    }
+    let _alone = alone();
+    bounded("payloads", || {
+        const N: usize = 20;
+        let dropped = Arc::new(AtomicUsize::new(0));
+        for _ in 0..N {
+            let payload = Payload(Arc::clone(&dropped));
+            gopark_sched::go(move || std::panic::resume_unwind(Box::new(payload)));
+        }
+        while dropped.load(SeqCst) < N {
+            yield_now();
+        }
+        for _ in 0..4 * N {
+            // Stacks are used again at once, the last one first.
+            assert_eq!(spawn(|| NUMBER.get()).join().unwrap(), 0);
+        }
+        let all: Vec<_> = (0..4 * N).map(|_| spawn(|| NUMBER.get())).collect();
+        all.into_iter().for_each(|h| assert_eq!(h.join().unwrap(), 0));
+    });
+}
+
 goroutine_local! {
     static RECURSIVE: usize = RECURSIVE.with(|n| n + 1);
     static UNRELIABLE: usize = {
