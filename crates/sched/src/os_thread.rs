@@ -139,6 +139,7 @@ pub(crate) mod template {
     use parking_lot::Mutex;
 
     use crate::m::NewM;
+    use crate::sched::SCHED;
 
     static STARTED: AtomicBool = AtomicBool::new(false);
     static WANTED: Mutex<Vec<NewM>> = Mutex::new(Vec::new());
@@ -149,8 +150,14 @@ pub(crate) mod template {
         if STARTED.load(Ordering::Relaxed) || STARTED.swap(true, Ordering::Relaxed) {
             return;
         }
-        if gopark_sys::thread::spawn("gopark-template".into(), run).is_err() {
+        let spawn = |()| gopark_sys::thread::spawn("gopark-template".into(), run);
+        if SCHED.may_start_thread().and_then(spawn).is_err() {
+            // Under the lock: what was left here meanwhile, each with a P, nobody else would find.
+            let mut wanted = WANTED.lock();
             STARTED.store(false, Ordering::Relaxed);
+            let left = std::mem::take(&mut *wanted);
+            drop(wanted);
+            left.into_iter().for_each(NewM::start);
         }
     }
 
@@ -164,7 +171,12 @@ pub(crate) mod template {
         if !is_started() || !super::is_tainted() {
             return Some(new);
         }
-        WANTED.lock().push(new);
+        let mut wanted = WANTED.lock();
+        if !is_started() {
+            return Some(new); // the thread could not be had after all
+        }
+        wanted.push(new);
+        drop(wanted);
         NOTE.wakeup();
         None
     }

@@ -609,6 +609,28 @@ fn counted() -> Work {
     work
 }
 
+/// Goroutines that keep their thread when the one that would start others for them cannot be had at once. Once
+/// started it stays, and then this is as `wired` is; so to look for faults there takes many processes, each with a seed
+/// of its own, a few schedules, and this scenario alone.
+fn wired_without_threads() -> Work {
+    let work = Work::new(4);
+    for _ in 0..4 {
+        let work = work.clone();
+        go(move || {
+            yield_now();
+            gopark_sched::debug_refuse_threads(true);
+            lock_os_thread();
+            gopark_sched::debug_refuse_threads(false);
+            go(yield_now);
+            sleep(micros(5));
+            unlock_os_thread();
+            gopark_sched::debug_refuse_threads(false);
+            work.done();
+        });
+    }
+    work
+}
+
 /// A scenario, and whether sysmon must be there.
 type Scenario = (&'static str, fn() -> Work);
 
@@ -638,6 +660,7 @@ const WITH_SYSMON: &[Scenario] = &[
     ("blocking_sections", blocking_sections),
     ("channels", channels),
     ("resizes", resizes),
+    ("wired_without_threads", wired_without_threads),
     ("wired", wired),
 ];
 
