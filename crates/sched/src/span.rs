@@ -15,6 +15,7 @@ use tracing::Span;
 use tracing::level_filters::LevelFilter;
 
 use crate::g::G;
+use crate::newproc::{catch, discard};
 
 /// Whether there is a subscriber that wants anything at all.
 #[inline]
@@ -79,6 +80,9 @@ fn enter_again(spans: Vec<Span>) {
 #[inline(never)]
 pub(crate) fn end(gp: &'static G) {
     gp.in_spans().set(true);
-    drop(exit_all());
+    // A subscriber's panic is not the goroutine's, and must not keep its end from who waits for that.
+    if let Err(payload) = catch(|| drop(exit_all())) {
+        discard(payload);
+    }
     gp.in_spans().set(false);
 }

@@ -61,6 +61,22 @@ fn current() -> Option<&'static str> {
     Span::current().metadata().map(|m| m.name())
 }
 
+/// Who waits for the goroutine is told of its end.
+#[test]
+fn a_subscriber_that_panics_at_the_end_does_not_keep_the_end_back() {
+    let _alone = alone();
+    subscribe();
+    bounded("a panic in exit", || {
+        let ended = spawn(|| {
+            *ON_EXIT.lock().unwrap() = Some(Box::new(|| panic!("expected by the test")));
+            std::mem::forget(info_span!("exit waits").entered());
+            7
+        });
+        let result = ended.join_timeout(Duration::from_secs(5)).expect("it has ended");
+        assert_eq!(result.expect("the panic is not the goroutine's"), 7);
+    });
+}
+
 /// Goroutines that all park in spans of their own, in every way, and go on on any thread.
 #[test]
 fn spans_do_not_mix_over_parks_and_migration() {
