@@ -22,7 +22,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering, fence};
 use std::time::Duration;
 
 use gopark_sys::signal as sys;
@@ -86,23 +86,25 @@ impl Inbox {
 
     fn put(&self, signal: Signal) {
         if let Err(TrySendError::Full(_)) = self.sender.try_send(signal) {
-            // Release: pairs with refill, which looks after it has made room.
-            self.left.fetch_or(signal.bit(), Ordering::Release);
-            if !self.sender.is_full() {
-                self.refill(); // the room was made before the bit was set
-            }
+            self.left.fetch_or(signal.bit(), Ordering::Release); // pairs with refill
+            self.refill(); // the room may have been made before the bit was set
         }
     }
 
-    /// Puts in what did not fit.
+    /// Puts in what did not fit, as long as there is room. Called by whoever sets a bit, and before each receive.
     fn refill(&self) {
-        if self.left.load(Ordering::Relaxed) == 0 {
-            return;
-        }
-        // Acquire: pairs with put.
-        for signal in each(self.left.swap(0, Ordering::Acquire)) {
-            if let Err(TrySendError::Full(_)) = self.sender.try_send(signal) {
-                self.left.fetch_or(signal.bit(), Ordering::Release);
+        loop {
+            // Pairs with itself: who sets a bit and then sees no room, and who makes room and then sees no bit, cannot
+            // both be wrong.
+            fence(Ordering::SeqCst);
+            if self.left.load(Ordering::Relaxed) == 0 || self.sender.is_full() {
+                return;
+            }
+            // Acquire: pairs with the setting of bits.
+            for signal in each(self.left.swap(0, Ordering::Acquire)) {
+                if let Err(TrySendError::Full(_)) = self.sender.try_send(signal) {
+                    self.left.fetch_or(signal.bit(), Ordering::Release);
+                }
             }
         }
     }
