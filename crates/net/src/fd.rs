@@ -12,16 +12,18 @@ use crate::addr::TcpAddr;
 use crate::error::{Cause, OpError};
 use crate::ipsock::Network;
 
+/// `A` is the kind of its addresses.
+///
 /// Go: net/fd_posix.go netFD
 #[derive(Debug)]
 #[doc(alias = "netFD")]
-pub(crate) struct NetFd {
+pub(crate) struct NetFd<A = TcpAddr> {
     pub(crate) pfd: Fd,
     /// The network that was asked for, not the family that it became: what errors name.
     pub(crate) network: Network,
-    pub(crate) laddr: TcpAddr,
-    /// None for a listener.
-    pub(crate) raddr: Option<TcpAddr>,
+    pub(crate) laddr: A,
+    /// None for a listener, and for a socket that talks to anybody.
+    pub(crate) raddr: Option<A>,
 }
 
 impl NetFd {
@@ -43,12 +45,15 @@ impl NetFd {
         let laddr = TcpAddr::from(laddr.map_err(|e| Cause::from_poll("getsockname", e))?);
         Ok(NetFd { pfd, network, laddr, raddr })
     }
+}
 
+impl<A: Clone + Into<Addr>> NetFd<A> {
     pub(crate) fn op_error(&self, op: &'static str, cause: Cause) -> OpError {
         let e = OpError::new(op, self.network.as_str(), cause);
-        match self.raddr {
-            Some(raddr) => e.with_source(Some(self.laddr.into())).with_addr(Some(raddr.into())),
-            None => e.with_addr(Some(self.laddr.into())),
+        let laddr = Some(self.laddr.clone().into());
+        match &self.raddr {
+            Some(raddr) => e.with_source(laddr).with_addr(Some(raddr.clone().into())),
+            None => e.with_addr(laddr),
         }
     }
 
@@ -96,6 +101,6 @@ impl NetFd {
     /// Go: net/net.go conn.SetDeadline
     pub(crate) fn local_error(&self, e: Error) -> io::Error {
         let e = OpError::new("set", self.network.as_str(), Cause::from_poll("set", e));
-        e.with_addr(Some(Addr::from(self.laddr))).into()
+        e.with_addr(Some(self.laddr.clone().into())).into()
     }
 }

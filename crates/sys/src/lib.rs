@@ -57,6 +57,7 @@ pub mod hook;
 #[cfg(not(loom))]
 pub mod lock;
 pub mod loom;
+pub mod msg;
 pub mod netpoll;
 pub mod note;
 pub mod overflow;

@@ -1,0 +1,69 @@
+use std::net::UdpSocket;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixDatagram;
+
+use super::*;
+
+fn ours(socket: impl Into<OwnedFd>) -> SysFd {
+    SysFd::new(socket.into())
+}
+
+fn pair() -> (SysFd, SysFd, SockAddr) {
+    let (a, b) = (UdpSocket::bind("127.0.0.1:0").unwrap(), UdpSocket::bind("127.0.0.1:0").unwrap());
+    b.set_nonblocking(true).unwrap();
+    let addr = b.local_addr().unwrap().into();
+    (ours(a), ours(b), addr)
+}
+
+#[test]
+fn a_datagram_knows_its_sender() {
+    let (a, b, to) = pair();
+    assert_eq!(send_to(&a, b"hello", Some(&to)), Ok(5));
+    let mut buf = [0; 8];
+    let (n, from) = recv_from(&b, &mut buf).unwrap();
+    assert_eq!(&buf[..n], b"hello");
+    assert_eq!(from.unwrap().as_socket(), Some(crate::sock::local_addr(&a).unwrap()));
+    assert_eq!(recv_from(&b, &mut buf).unwrap_err(), Errno::EAGAIN);
+}
+
+#[test]
+fn what_does_not_fit_is_cut_and_said() {
+    let (a, b, to) = pair();
+    send_msg(&a, &[IoSlice::new(b"hel"), IoSlice::new(b"lo")], &[], Some(&to)).unwrap();
+    let (mut x, mut y) = ([0; 2], [0; 2]);
+    let got = recv_msg(&b, &mut [IoSliceMut::new(&mut x), IoSliceMut::new(&mut y)], &mut [], 0).unwrap();
+    assert_eq!((got.len, got.is_truncated(), &x, &y), (4, true, b"he", b"ll"));
+}
+
+#[test]
+fn descriptors_that_come_are_owned_and_close_on_exec() {
+    let (a, b) = UnixDatagram::pair().unwrap();
+    let mut control = ControlBuf::new();
+    control.push_rights(&[a.as_fd(), b.as_fd()]);
+    let (a, b) = (ours(a), ours(b));
+    send_msg(&a, &[IoSlice::new(b"x")], control.as_bytes(), None).unwrap();
+    let (mut byte, mut room) = ([0; 1], [0; 64]);
+    let got = recv_msg(&b, &mut [IoSliceMut::new(&mut byte)], &mut room, 0).unwrap();
+    assert_eq!((got.len, got.fds.len()), (1, 2));
+    for fd in &got.fds {
+        // SAFETY: no pointer is passed.
+        let flags = unsafe { libc::fcntl(std::os::fd::AsRawFd::as_raw_fd(fd), libc::F_GETFD) };
+        assert_eq!(flags & libc::FD_CLOEXEC, libc::FD_CLOEXEC);
+    }
+}
+
+#[test]
+fn a_batch_goes_and_comes() {
+    let (a, b, to) = pair();
+    let payloads: Vec<Vec<u8>> = (0..5u8).map(|i| vec![i; usize::from(i)]).collect();
+    let out: Vec<_> = payloads.iter().map(|p| (IoSlice::new(p), Some(&to), &[][..])).collect();
+    assert_eq!(SendBatch::new(8).send(&a, &out), Ok(5));
+    let mut batch = RecvBatch::new(3, 4, 0);
+    assert_eq!(batch.recv(&b), Ok(3));
+    assert_eq!((batch.bytes(0), batch.bytes(1), batch.bytes(2)), (&[][..], &[1][..], &[2, 2][..]));
+    assert_eq!(batch.from(2).and_then(SockAddr::as_socket), Some(crate::sock::local_addr(&a).unwrap()));
+    assert_eq!(batch.recv(&b), Ok(2));
+    assert_eq!((batch.len(), batch.bytes(1), batch.is_truncated(1)), (2, &[4; 4][..], false));
+    assert_eq!(batch.recv(&b), Err(Errno::EAGAIN));
+    assert!(batch.is_empty());
+}
