@@ -23,6 +23,8 @@ use crate::zone;
 pub enum Addr {
     /// A TCP end point.
     Tcp(TcpAddr),
+    /// A UDP end point.
+    Udp(UdpAddr),
 }
 
 /// The address of a TCP end point.
@@ -48,8 +50,52 @@ pub struct TcpAddr {
     pub scope_id: u32,
 }
 
+/// The address of a UDP end point: what [`TcpAddr`] is for TCP.
+///
+/// # Examples
+///
+/// ```
+/// use gopark_net::UdpAddr;
+///
+/// let addr = UdpAddr::from("[::1]:53".parse::<std::net::SocketAddr>().unwrap());
+/// assert_eq!((addr.port(), addr.to_string().as_str()), (53, "[::1]:53"));
+/// ```
+///
+/// Go: net/udpsock.go UDPAddr
+#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
+pub struct UdpAddr(pub(crate) TcpAddr);
+
+impl UdpAddr {
+    /// The IP address; `None` for any of this machine.
+    pub fn ip(&self) -> Option<IpAddr> {
+        self.0.ip
+    }
+
+    /// The port.
+    pub fn port(&self) -> u16 {
+        self.0.port
+    }
+
+    /// The address as std has it; `None` if there is no IP.
+    pub fn socket_addr(&self) -> Option<SocketAddr> {
+        self.0.socket_addr()
+    }
+}
+
+impl From<SocketAddr> for UdpAddr {
+    fn from(addr: SocketAddr) -> UdpAddr {
+        UdpAddr(addr.into())
+    }
+}
+
+impl fmt::Display for UdpAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 impl Addr {
-    /// The name of the network: `tcp`.
+    /// The name of the network: `tcp` or `udp`.
     ///
     /// # Examples
     ///
@@ -63,6 +109,7 @@ impl Addr {
     pub fn network(&self) -> &'static str {
         match self {
             Addr::Tcp(_) => "tcp",
+            Addr::Udp(_) => "udp",
         }
     }
 
@@ -79,6 +126,7 @@ impl Addr {
     pub fn socket_addr(&self) -> Option<SocketAddr> {
         match self {
             Addr::Tcp(addr) => addr.socket_addr(),
+            Addr::Udp(addr) => addr.socket_addr(),
         }
     }
 }
@@ -150,10 +198,17 @@ impl From<TcpAddr> for Addr {
     }
 }
 
+impl From<UdpAddr> for Addr {
+    fn from(addr: UdpAddr) -> Addr {
+        Addr::Udp(addr)
+    }
+}
+
 impl fmt::Display for Addr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Addr::Tcp(addr) => addr.fmt(f),
+            Addr::Udp(addr) => addr.fmt(f),
         }
     }
 }

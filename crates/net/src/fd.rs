@@ -1,6 +1,7 @@
 //! A network descriptor: poll's, with the network and the addresses that its errors name. Go: `netFD`.
 
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::{OwnedFd, RawFd};
 
 use gopark_poll::{Error, Fd, FdKind};
@@ -26,23 +27,23 @@ pub(crate) struct NetFd<A = TcpAddr> {
     pub(crate) raddr: Option<A>,
 }
 
-impl NetFd {
+impl<A: From<SocketAddr>> NetFd<A> {
     /// Registers `fd`, which is non-blocking. Whatever fails, `fd` is closed.
     pub(crate) fn register(
         fd: OwnedFd,
         kind: FdKind,
         network: Network,
-        raddr: Option<TcpAddr>,
-    ) -> Result<NetFd, Cause> {
+        raddr: Option<A>,
+    ) -> Result<NetFd<A>, Cause> {
         let mut pfd = Fd::new(fd, kind);
         pfd.init().map_err(|e| Cause::from_poll("epoll_ctl", e))?;
         NetFd::named(pfd, network, raddr)
     }
 
     /// With the local address that the system chose.
-    pub(crate) fn named(pfd: Fd, network: Network, raddr: Option<TcpAddr>) -> Result<NetFd, Cause> {
+    pub(crate) fn named(pfd: Fd, network: Network, raddr: Option<A>) -> Result<NetFd<A>, Cause> {
         let laddr = pfd.control(sock::local_addr).and_then(|addr| Ok(addr?));
-        let laddr = TcpAddr::from(laddr.map_err(|e| Cause::from_poll("getsockname", e))?);
+        let laddr = A::from(laddr.map_err(|e| Cause::from_poll("getsockname", e))?);
         Ok(NetFd { pfd, network, laddr, raddr })
     }
 }

@@ -13,7 +13,7 @@ use crate::error::{AddrError, Cause, UnknownNetworkError};
 use crate::lookup::lookup_host;
 use crate::port::lookup_port;
 
-/// A network that `listen` and `dial` know.
+/// A network over IP that `listen`, `listen_packet` and `dial` know.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Network {
     /// Either family.
@@ -22,6 +22,18 @@ pub(crate) enum Network {
     Tcp4,
     /// IPv6 only.
     Tcp6,
+    /// Datagrams, as above.
+    Udp,
+    Udp4,
+    Udp6,
+}
+
+/// The family that a network asks for by its name.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+enum Version {
+    Any,
+    V4,
+    V6,
 }
 
 /// What a socket is wanted for.
@@ -42,12 +54,9 @@ impl Network {
     /// Go: net/dial.go parseNetwork
     #[doc(alias = "parseNetwork")]
     pub(crate) fn parse(name: &str) -> Result<Network, UnknownNetworkError> {
-        match name {
-            "tcp" => Ok(Network::Tcp),
-            "tcp4" => Ok(Network::Tcp4),
-            "tcp6" => Ok(Network::Tcp6),
-            _ => Err(UnknownNetworkError(name.to_owned())),
-        }
+        use Network::{Tcp, Tcp4, Tcp6, Udp, Udp4, Udp6};
+        let found = [Tcp, Tcp4, Tcp6, Udp, Udp4, Udp6].into_iter().find(|n| n.as_str() == name);
+        found.ok_or_else(|| UnknownNetworkError(name.to_owned()))
     }
 
     pub(crate) const fn as_str(self) -> &'static str {
@@ -55,6 +64,21 @@ impl Network {
             Network::Tcp => "tcp",
             Network::Tcp4 => "tcp4",
             Network::Tcp6 => "tcp6",
+            Network::Udp => "udp",
+            Network::Udp4 => "udp4",
+            Network::Udp6 => "udp6",
+        }
+    }
+
+    pub(crate) const fn is_udp(self) -> bool {
+        matches!(self, Network::Udp | Network::Udp4 | Network::Udp6)
+    }
+
+    const fn version(self) -> Version {
+        match self {
+            Network::Tcp | Network::Udp => Version::Any,
+            Network::Tcp4 | Network::Udp4 => Version::V4,
+            Network::Tcp6 | Network::Udp6 => Version::V6,
         }
     }
 
@@ -63,19 +87,21 @@ impl Network {
     /// Go: net/sock_posix.go netFD.ctrlNetwork
     #[doc(alias = "ctrlNetwork")]
     pub(crate) fn control_name(self, family: Family) -> &'static str {
-        match self {
-            Network::Tcp if family.domain == Domain::IPV4 => "tcp4",
-            Network::Tcp => "tcp6",
-            other => other.as_str(),
+        match (self, family.domain == Domain::IPV4) {
+            (Network::Tcp, true) => "tcp4",
+            (Network::Tcp, false) => "tcp6",
+            (Network::Udp, true) => "udp4",
+            (Network::Udp, false) => "udp6",
+            (other, _) => other.as_str(),
         }
     }
 
     /// Go: net/ipsock.go filterAddrList
     fn accepts(self, ip: IpAddr) -> bool {
-        match self {
-            Network::Tcp => true,
-            Network::Tcp4 => ip.to_canonical().is_ipv4(),
-            Network::Tcp6 => ip.to_canonical().is_ipv6(),
+        match self.version() {
+            Version::Any => true,
+            Version::V4 => ip.to_canonical().is_ipv4(),
+            Version::V6 => ip.to_canonical().is_ipv6(),
         }
     }
 }
@@ -243,10 +269,10 @@ pub(crate) fn favorite_addr_family(
 ) -> Family {
     const V4: Family = Family { domain: Domain::IPV4, only_v6: false };
     const V6: Family = Family { domain: Domain::IPV6, only_v6: false };
-    match network {
-        Network::Tcp4 => return V4,
-        Network::Tcp6 => return Family { only_v6: true, ..V6 },
-        Network::Tcp => {}
+    match network.version() {
+        Version::V4 => return V4,
+        Version::V6 => return Family { only_v6: true, ..V6 },
+        Version::Any => {}
     }
     let fits_v4 = |addr: Option<&TcpAddr>| addr.is_none_or(|addr| addr.ip.is_none() || addr.is_ipv4());
     if mode == Use::Listen && laddr.is_none_or(TcpAddr::is_wildcard) {

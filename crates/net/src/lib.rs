@@ -75,7 +75,7 @@ pub mod for_tests {
     }
 }
 
-pub use addr::{Addr, TcpAddr};
+pub use addr::{Addr, TcpAddr, UdpAddr};
 pub use conn::{Conn, Listener};
 pub use dial::{Dialer, dial, dial_timeout};
 pub use error::{
