@@ -58,39 +58,75 @@ pub struct TcpAddr {
 /// use gopark_net::UdpAddr;
 ///
 /// let addr = UdpAddr::from("[::1]:53".parse::<std::net::SocketAddr>().unwrap());
-/// assert_eq!((addr.port(), addr.to_string().as_str()), (53, "[::1]:53"));
+/// assert_eq!((addr.port, addr.to_string().as_str()), (53, "[::1]:53"));
 /// ```
 ///
 /// Go: net/udpsock.go UDPAddr
 #[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
-pub struct UdpAddr(pub(crate) TcpAddr);
+#[doc(alias = "UDPAddr")]
+pub struct UdpAddr {
+    /// The IP address. `None` is any address of this machine, of whichever family.
+    pub ip: Option<IpAddr>,
+    /// The port; 0 asks the system for a free one.
+    pub port: u16,
+    /// The number of the interface that an IPv6 link-local address belongs to; 0 for none.
+    pub scope_id: u32,
+}
 
 impl UdpAddr {
-    /// The IP address; `None` for any of this machine.
-    pub fn ip(&self) -> Option<IpAddr> {
-        self.0.ip
-    }
-
-    /// The port.
-    pub fn port(&self) -> u16 {
-        self.0.port
-    }
-
     /// The address as std has it; `None` if there is no IP.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use gopark_net::UdpAddr;
+    ///
+    /// let std_addr = "127.0.0.1:53".parse().unwrap();
+    /// assert_eq!(UdpAddr::from(std_addr).socket_addr(), Some(std_addr));
+    /// ```
     pub fn socket_addr(&self) -> Option<SocketAddr> {
-        self.0.socket_addr()
+        self.end_point().socket_addr()
+    }
+
+    /// Whether the address stands for all addresses of this machine, as [`TcpAddr::is_wildcard`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use gopark_net::UdpAddr;
+    ///
+    /// assert!(UdpAddr { ip: None, port: 53, scope_id: 0 }.is_wildcard());
+    /// ```
+    ///
+    /// Go: net/udpsock.go UDPAddr.isWildcard
+    pub fn is_wildcard(&self) -> bool {
+        self.end_point().is_wildcard()
+    }
+
+    /// The same IP and port in the form that choosing a family, resolving and binding work with, for every transport.
+    pub(crate) fn end_point(self) -> TcpAddr {
+        let UdpAddr { ip, port, scope_id } = self;
+        TcpAddr { ip, port, scope_id }
     }
 }
 
+/// As for [`TcpAddr`]: an IPv4 address that came in an IPv6 sockaddr is one of IPv4 again.
 impl From<SocketAddr> for UdpAddr {
     fn from(addr: SocketAddr) -> UdpAddr {
-        UdpAddr(addr.into())
+        TcpAddr::from(addr).into()
+    }
+}
+
+impl From<TcpAddr> for UdpAddr {
+    fn from(addr: TcpAddr) -> UdpAddr {
+        let TcpAddr { ip, port, scope_id } = addr;
+        UdpAddr { ip, port, scope_id }
     }
 }
 
 impl fmt::Display for UdpAddr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        self.end_point().fmt(f)
     }
 }
 

@@ -75,8 +75,11 @@ pub enum Cause {
     NotStarted,
     /// A write was accepted with no byte of it. Go: `io.ErrUnexpectedEOF`.
     UnexpectedEof,
-    /// The address to dial is empty.
+    /// The address to dial, or to send to, is empty.
     MissingAddress,
+    /// An address was given to send to, on a socket that is connected to a peer. Go: `net.ErrWriteToConnected`.
+    #[doc(alias = "ErrWriteToConnected")]
+    WriteToConnected,
     /// A system call failed.
     Syscall(SyscallError),
     /// An address that cannot be used.
@@ -251,7 +254,9 @@ impl OpError {
         match &self.err {
             Cause::Timeout => io::ErrorKind::TimedOut,
             Cause::UnexpectedEof => io::ErrorKind::UnexpectedEof,
-            Cause::MissingAddress | Cause::Addr(_) | Cause::UnknownNetwork(_) => io::ErrorKind::InvalidInput,
+            Cause::MissingAddress | Cause::Addr(_) | Cause::UnknownNetwork(_) | Cause::WriteToConnected => {
+                io::ErrorKind::InvalidInput
+            }
             Cause::Syscall(e) => io::Error::from_raw_os_error(e.raw_os_error()).kind(),
             Cause::Dns(e) if e.is_timeout => io::ErrorKind::TimedOut,
             Cause::Dns(e) if e.is_not_found => io::ErrorKind::NotFound,
@@ -356,6 +361,7 @@ impl fmt::Display for Cause {
             Cause::NotStarted => gopark_poll::Error::NotStarted.fmt(f),
             Cause::UnexpectedEof => f.write_str("unexpected EOF"),
             Cause::MissingAddress => f.write_str("missing address"),
+            Cause::WriteToConnected => f.write_str("use of WriteTo with pre-connected connection"),
             Cause::Syscall(e) => e.fmt(f),
             Cause::Addr(e) => e.fmt(f),
             Cause::Dns(e) => e.fmt(f),

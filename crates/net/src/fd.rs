@@ -25,6 +25,8 @@ pub(crate) struct NetFd<A = TcpAddr> {
     pub(crate) laddr: A,
     /// None for a listener, and for a socket that talks to anybody.
     pub(crate) raddr: Option<A>,
+    /// Made for IPv6, so that an IPv4 address must be mapped; the addresses do not tell. Go: family
+    pub(crate) is_ipv6: bool,
 }
 
 impl<A: From<SocketAddr>> NetFd<A> {
@@ -43,18 +45,28 @@ impl<A: From<SocketAddr>> NetFd<A> {
     /// With the local address that the system chose.
     pub(crate) fn named(pfd: Fd, network: Network, raddr: Option<A>) -> Result<NetFd<A>, Cause> {
         let laddr = pfd.control(sock::local_addr).and_then(|addr| Ok(addr?));
-        let laddr = A::from(laddr.map_err(|e| Cause::from_poll("getsockname", e))?);
-        Ok(NetFd { pfd, network, laddr, raddr })
+        let laddr = laddr.map_err(|e| Cause::from_poll("getsockname", e))?;
+        Ok(NetFd { pfd, network, is_ipv6: laddr.is_ipv6(), laddr: A::from(laddr), raddr })
     }
 }
 
 impl<A: Clone + Into<Addr>> NetFd<A> {
+    /// Registers `fd`, another descriptor of the socket that `of` is. Whatever fails, `fd` is closed.
+    pub(crate) fn register_twin(fd: OwnedFd, kind: FdKind, of: &NetFd<A>) -> Result<NetFd<A>, Cause> {
+        let mut pfd = Fd::new(fd, kind);
+        pfd.init().map_err(|e| Cause::from_poll("epoll_ctl", e))?;
+        let (laddr, raddr) = (of.laddr.clone(), of.raddr.clone());
+        Ok(NetFd { pfd, network: of.network, laddr, raddr, is_ipv6: of.is_ipv6 })
+    }
+
     pub(crate) fn op_error(&self, op: &'static str, cause: Cause) -> OpError {
         let e = OpError::new(op, self.network.as_str(), cause);
         let laddr = Some(self.laddr.clone().into());
         match &self.raddr {
             Some(raddr) => e.with_source(laddr).with_addr(Some(raddr.clone().into())),
-            None => e.with_addr(laddr),
+            // A listener is what failed; a socket for datagrams is where it happened.
+            None if self.pfd.kind().stream => e.with_addr(laddr),
+            None => e.with_source(laddr),
         }
     }
 

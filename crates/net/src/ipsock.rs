@@ -50,6 +50,13 @@ pub(crate) struct Family {
     pub(crate) only_v6: bool,
 }
 
+impl Family {
+    /// Of a socket that is there already.
+    pub(crate) fn of(is_ipv6: bool) -> Family {
+        Family { domain: if is_ipv6 { Domain::IPV6 } else { Domain::IPV4 }, only_v6: false }
+    }
+}
+
 impl Network {
     /// Go: net/dial.go parseNetwork
     #[doc(alias = "parseNetwork")]

@@ -44,6 +44,7 @@
 
 mod addr;
 mod conn;
+mod conn_methods;
 mod dial;
 mod error;
 mod fd;
@@ -56,6 +57,8 @@ mod port;
 mod sock;
 mod tcp_conn;
 mod tcp_listener;
+mod timeout;
+mod udp_conn;
 mod with_context;
 mod zone;
 
@@ -88,6 +91,7 @@ pub use keepalive::KeepAliveConfig;
 pub use listen::{ListenConfig, listen};
 pub use tcp_conn::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, TcpConn, WriteHalf};
 pub use tcp_listener::TcpListener;
+pub use udp_conn::UdpConn;
 pub use with_context::{ContextGuard, WithContext};
 
 pub use gopark_poll::FdGuard;

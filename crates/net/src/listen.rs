@@ -11,8 +11,8 @@ use gopark_sched::context::Context;
 use crate::addr::TcpAddr;
 use crate::error::{Cause, OpError};
 use crate::ipsock::{Network, first_ipv4, internet_addr_list};
-use crate::sock::{Control, ListenOptions, listen_stream};
-use crate::{KeepAliveConfig, Listener, TcpListener};
+use crate::sock::{Control, ListenOptions, listen_datagram, listen_stream};
+use crate::{KeepAliveConfig, Listener, TcpListener, UdpAddr, UdpConn};
 
 /// Listens on `address` of `network`.
 ///
@@ -229,13 +229,28 @@ impl ListenConfig {
         self.listen_on(network, addr.into())
     }
 
+    /// A socket for datagrams, bound to an address that std has resolved, as std would.
+    pub(crate) fn listen_udp_resolved(&self, addr: SocketAddr) -> io::Result<UdpConn> {
+        let v4_wildcard = addr.is_ipv4() && addr.ip().is_unspecified();
+        let network = if v4_wildcard { Network::Udp4 } else { Network::Udp };
+        self.listen_udp_on(network, addr.into())
+    }
+
+    fn listen_udp_on(&self, network: Network, laddr: UdpAddr) -> io::Result<UdpConn> {
+        match listen_datagram(network, &laddr, &self.options()) {
+            Ok(fd) => Ok(UdpConn::new(fd)),
+            Err(cause) => {
+                Err(OpError::new("listen", network.as_str(), cause).with_addr(Some(laddr.into())).into())
+            }
+        }
+    }
+
+    fn options(&self) -> ListenOptions<'_> {
+        ListenOptions { control: self.control.as_ref(), backlog: self.backlog, reuse_port: self.reuse_port }
+    }
+
     fn listen_on(&self, network: Network, laddr: TcpAddr) -> io::Result<TcpListener> {
-        let options = ListenOptions {
-            control: self.control.as_ref(),
-            backlog: self.backlog,
-            reuse_port: self.reuse_port,
-        };
-        match listen_stream(network, &laddr, &options) {
+        match listen_stream(network, &laddr, &self.options()) {
             Ok(fd) => Ok(TcpListener::new(fd, self.keep_alive)),
             Err(cause) => {
                 Err(OpError::new("listen", network.as_str(), cause).with_addr(Some(laddr.into())).into())

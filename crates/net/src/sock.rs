@@ -2,6 +2,7 @@
 //! Go: `net/sock_posix.go`, `net/sockopt_linux.go`.
 
 use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
@@ -9,11 +10,11 @@ use gopark_poll::{Fd, FdKind};
 use gopark_sys::sock;
 use socket2::{SockAddr, SockRef, Socket, Type};
 
-use crate::KeepAliveConfig;
 use crate::addr::TcpAddr;
 use crate::error::{Cause, SyscallError};
 use crate::fd::NetFd;
 use crate::ipsock::{Family, Network, Use, favorite_addr_family, to_sockaddr};
+use crate::{KeepAliveConfig, UdpAddr};
 
 /// What a program may do to a socket before it is bound or connected. See `Dialer::control`.
 pub(crate) type Control = Arc<dyn Fn(&str, &str, BorrowedFd<'_>) -> io::Result<()> + Send + Sync>;
@@ -48,11 +49,15 @@ impl NewSocket {
         }
         let family = favorite_addr_family(network, laddr, raddr, mode);
         // By sys, since not every system has the two flags at birth.
-        let socket = gopark_sys::sock::socket(family.domain, Type::STREAM, None);
+        let kind = if network.is_udp() { Type::DGRAM } else { Type::STREAM };
+        let socket = gopark_sys::sock::socket(family.domain, kind, None);
         let socket = check("socket", socket.map(Socket::from).map_err(io::Error::from))?;
         if family.domain == socket2::Domain::IPV6 {
             // Set either way: the system's default is an administrator's choice. A failure shows when binding.
             let _ = socket.set_only_v6(family.only_v6);
+        }
+        if kind == Type::DGRAM {
+            check("setsockopt", socket.set_broadcast(true))?;
         }
         Ok(NewSocket { socket, family })
     }
@@ -104,6 +109,31 @@ pub(crate) fn listen_stream(
     let backlog = options.backlog.map_or_else(sock::somaxconn, |n| i32::try_from(n).unwrap_or(i32::MAX));
     check("listen", new.socket.listen(backlog))?;
     NetFd::register(new.socket.into(), FdKind::LISTENER, network, None)
+}
+
+/// A socket for datagrams, bound to `laddr`. For a multicast group that is the wildcard, and others may bind the same
+/// port: so one socket can join several groups, and several sockets one.
+///
+/// Go: net/sock_posix.go netFD.listenDatagram
+#[doc(alias = "listenDatagram")]
+pub(crate) fn listen_datagram(
+    network: Network,
+    laddr: &UdpAddr,
+    options: &ListenOptions<'_>,
+) -> Result<NetFd<UdpAddr>, Cause> {
+    let mut laddr = laddr.end_point();
+    let new = NewSocket::new(network, Some(&laddr), None, Use::Listen)?;
+    if laddr.ip.is_some_and(|ip| ip.to_canonical().is_multicast()) {
+        check("setsockopt", new.socket.set_reuse_address(true))?;
+        let v4 = new.family.domain == socket2::Domain::IPV4;
+        laddr.ip = Some(if v4 { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() });
+    }
+    if options.reuse_port {
+        check("setsockopt", new.socket.set_reuse_port(true))?;
+    }
+    new.control(options.control.map(|control| &**control as ControlRef<'_>), network, &laddr)?;
+    new.bind(&laddr)?;
+    NetFd::register(new.socket.into(), FdKind::DATAGRAM, network, None)
 }
 
 /// TCP options of every connection, dialed or accepted. An option that cannot be set is no reason to give up a

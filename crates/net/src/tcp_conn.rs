@@ -18,6 +18,7 @@ use crate::Dialer;
 use crate::error::{Cause, OpError};
 use crate::fd::NetFd;
 use crate::lookup::to_socket_addrs;
+use crate::timeout::{Timeout, check_timeout};
 
 mod convert;
 mod deadline;
@@ -27,8 +28,6 @@ mod split;
 mod task;
 
 pub use split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf};
-
-use deadline::{Timeout, check_timeout};
 
 /// A TCP connection.
 ///

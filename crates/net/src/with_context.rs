@@ -16,7 +16,7 @@ use gopark_poll::Mode;
 use gopark_sched::context::{Attached, Context, Error};
 
 use crate::fd::NetFd;
-use crate::{TcpConn, TcpListener};
+use crate::{Addr, Conn, TcpConn, TcpListener};
 
 /// A context is attached to a connection or a listener for as long as this lives: see [`TcpConn::attach_context`].
 ///
@@ -26,7 +26,11 @@ use crate::{TcpConn, TcpListener};
 pub struct ContextGuard(Attached);
 
 impl ContextGuard {
-    fn new(fd: &NetFd, ctx: &Context, modes: &'static [Mode]) -> io::Result<ContextGuard> {
+    pub(crate) fn new<A: Clone + Into<Addr>>(
+        fd: &NetFd<A>,
+        ctx: &Context,
+        modes: &'static [Mode],
+    ) -> io::Result<ContextGuard> {
         let canceler = fd.pfd.canceler().map_err(|e| fd.local_error(e))?;
         Ok(ContextGuard(ctx.attach(canceler, modes)))
     }
@@ -82,7 +86,11 @@ pub struct WithContext<'a, T> {
     guard: ContextGuard,
 }
 
-impl<T> WithContext<'_, T> {
+impl<'a, T> WithContext<'a, T> {
+    pub(crate) fn new(inner: &'a T, guard: ContextGuard) -> WithContext<'a, T> {
+        WithContext { inner, guard }
+    }
+
     /// Takes the context off, and says whether it was done before that.
     ///
     /// # Errors
@@ -113,12 +121,12 @@ impl<T> Deref for WithContext<'_, T> {
 }
 
 /// By `&self` also where std's traits, which want `&mut`, are in scope.
-impl WithContext<'_, TcpConn> {
-    /// [`TcpConn::read`].
+impl<T: Conn> WithContext<'_, T> {
+    /// [`Conn::read`].
     ///
     /// # Errors
     ///
-    /// As [`TcpConn::read`]; the context is done.
+    /// As [`Conn::read`]; the context is done.
     ///
     /// # Examples
     ///
@@ -127,11 +135,11 @@ impl WithContext<'_, TcpConn> {
         self.inner.read(buf)
     }
 
-    /// [`TcpConn::write`].
+    /// [`Conn::write`].
     ///
     /// # Errors
     ///
-    /// As [`TcpConn::write`]; the context is done.
+    /// As [`Conn::write`]; the context is done.
     ///
     /// # Examples
     ///
@@ -140,11 +148,11 @@ impl WithContext<'_, TcpConn> {
         self.inner.write(buf)
     }
 
-    /// [`TcpConn::write_all`].
+    /// [`Conn::write_all`].
     ///
     /// # Errors
     ///
-    /// As [`TcpConn::write_all`]; the context is done.
+    /// As [`Conn::write_all`]; the context is done.
     ///
     /// # Examples
     ///
@@ -262,30 +270,36 @@ impl TcpListener {
     }
 }
 
-impl Read for WithContext<'_, TcpConn> {
+impl<T> Read for WithContext<'_, T>
+where
+    for<'a> &'a T: Read,
+{
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        self.inner.read(buf)
+        { self.inner }.read(buf)
     }
 
     fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        self.inner.read_vectored(bufs)
+        { self.inner }.read_vectored(bufs)
     }
 }
 
-impl Write for WithContext<'_, TcpConn> {
+impl<T> Write for WithContext<'_, T>
+where
+    for<'a> &'a T: Write,
+{
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        self.inner.write(buf)
+        { self.inner }.write(buf)
     }
 
     fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.inner.write_vectored(bufs)
+        { self.inner }.write_vectored(bufs)
     }
 
     fn write_all(&mut self, buf: &[u8]) -> io::Result<()> {
-        self.inner.write_all(buf)
+        { self.inner }.write_all(buf)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        { self.inner }.flush()
     }
 }

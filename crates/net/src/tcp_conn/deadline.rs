@@ -1,10 +1,10 @@
 //! Deadlines, as Go has them, and timeouts, as std has them.
 
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use super::TcpConn;
+use crate::timeout::check_timeout;
 
 impl TcpConn {
     /// The time after which reads and writes fail with `TimedOut`: those in progress too, and even if they
@@ -200,41 +200,4 @@ impl TcpConn {
             }
         }
     }
-}
-
-/// A time limit for each call, as std has it: nanoseconds, 0 for none. Not in Go. The deadline is moved
-/// before each call, which costs a clock and a comparison as long as it moves later.
-///
-/// | value | meaning | set by | cleared by |
-/// |---|---|---|---|
-/// | 0 | none; deadlines are the caller's own | initial | |
-/// | n | each call sets a deadline n ns ahead | `set_read_timeout`, `set_write_timeout` | those, and the deadline setters |
-///
-/// Relaxed: a call that overlaps with the setter may go by either.
-#[derive(Debug, Default)]
-pub(super) struct Timeout(AtomicU64);
-
-impl Timeout {
-    pub(super) fn set(&self, timeout: Option<Duration>) {
-        let nanos = timeout.map_or(0, |t| u64::try_from(t.as_nanos()).unwrap_or(u64::MAX));
-        self.0.store(nanos, Relaxed);
-    }
-
-    pub(super) fn get(&self) -> Option<Duration> {
-        Some(self.0.load(Relaxed)).filter(|&nanos| nanos != 0).map(Duration::from_nanos)
-    }
-
-    /// The deadline of a call that begins now. `Some(None)`: the timeout is longer than the clock goes.
-    fn deadline(&self) -> Option<Option<Instant>> {
-        self.get().map(|timeout| Instant::now().checked_add(timeout))
-    }
-}
-
-/// A zero timeout is refused, as std does: it is more often a mistake than meant, and there is `try_read`.
-pub(super) fn check_timeout(timeout: Option<Duration>) -> io::Result<()> {
-    if timeout == Some(Duration::ZERO) {
-        let text = "a timeout of zero would always have passed: use try_read, try_write or a deadline";
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
-    }
-    Ok(())
 }
