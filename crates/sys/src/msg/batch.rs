@@ -222,9 +222,8 @@ mod linux {
             }
             let (headers, flags) = (self.raw.headers.as_mut_ptr(), libc::MSG_CMSG_CLOEXEC);
             // SAFETY: `count` headers, each with places in our arrays, writable for the lengths given.
-            let n = check(unsafe {
-                libc::recvmmsg(fd.raw(), headers, count as _, flags, std::ptr::null_mut())
-            })?;
+            let n =
+                check(unsafe { libc::recvmmsg(fd.raw(), headers, count as _, flags, std::ptr::null_mut()) })?;
             let n = n.unsigned_abs() as usize;
             for i in 0..n {
                 self.messages[i] = self.message_of(i);

@@ -138,7 +138,8 @@ mod tests {
         buf.push(1, 2, &7i32.to_ne_bytes());
         buf.push(3, 4, b"odd");
         buf.push(5, 6, b"");
-        let found: Vec<_> = Control::new(buf.as_bytes()).map(|m| (m.level, m.kind, m.data.to_vec())).collect();
+        let found: Vec<_> =
+            Control::new(buf.as_bytes()).map(|m| (m.level, m.kind, m.data.to_vec())).collect();
         assert_eq!(found, [(1, 2, 7i32.to_ne_bytes().to_vec()), (3, 4, b"odd".to_vec()), (5, 6, vec![])]);
         assert_eq!(Control::new(buf.as_bytes()).next().and_then(|m| m.as_int()), Some(7));
     }
