@@ -11,6 +11,7 @@ pub mod crowd;
 pub mod flags;
 pub mod goroutine;
 pub mod histogram;
+pub mod netops;
 pub mod ops;
 pub mod pattern;
 pub mod procfs;

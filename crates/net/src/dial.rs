@@ -395,6 +395,13 @@ impl Dialer {
         attempt.serial(&Context::background(), &addrs, deadline)
     }
 
+    /// Dials addresses as if a name had resolved to them.
+    pub(crate) fn dial_raced(&self, addrs: &[SocketAddr]) -> io::Result<TcpConn> {
+        let deadline = self.deadline_from(Instant::now());
+        let addrs = addrs.iter().map(|&addr| addr.into()).collect();
+        self.dial_addrs(&Context::background(), Network::Tcp, addrs, deadline)
+    }
+
     fn dial_addrs(
         &self,
         ctx: &Context,

@@ -45,6 +45,8 @@ pub(crate) struct Contender {
     pub(crate) million: Option<PathBuf>,
     /// The operations of suite sched; not every peer has them, and none has all.
     pub(crate) sched: Option<PathBuf>,
+    /// The operations of suite net; only who has goroutines has them.
+    pub(crate) net: Option<PathBuf>,
 }
 
 /// Everything that was built.
@@ -123,6 +125,7 @@ fn from_folder(kind: Kind, name: String, folder: &Path) -> Contender {
         micro: Some(folder.join("micro_gopark")),
         million: Some(folder.join("million_gopark")),
         sched: Some(folder.join("sched_gopark")),
+        net: Some(folder.join("net_gopark")),
     }
 }
 
@@ -145,6 +148,7 @@ fn rust_peer(kind: Kind) -> Result<Contender> {
         micro,
         million: None,
         sched,
+        net: None,
     })
 }
 
@@ -163,6 +167,7 @@ fn go_peer() -> Result<Contender> {
         micro: Some(folder.join("micro")),
         million: Some(folder.join("million")),
         sched: Some(folder.join("sched")),
+        net: Some(folder.join("net")),
     })
 }
 

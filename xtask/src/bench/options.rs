@@ -17,6 +17,7 @@ suites (none named: echo)
   micro      goroutines: create, join, yield, hand over, set a deadline
   million    1,000,000 parked goroutines
   sched      channels, select, locks, timers, waves of goroutines, waking; memory and wake-ups when quiet
+  net        sockets: connect, echo, both directions at once, deadlines, dialing two families
   all        all of them
 
 options
@@ -44,10 +45,11 @@ pub(crate) enum Suite {
     Micro,
     Million,
     Sched,
+    Net,
 }
 
 impl Suite {
-    pub(crate) const ALL: [Suite; 9] = [
+    pub(crate) const ALL: [Suite; 10] = [
         Suite::Echo,
         Suite::Echo2p,
         Suite::Deadline,
@@ -57,6 +59,7 @@ impl Suite {
         Suite::Micro,
         Suite::Million,
         Suite::Sched,
+        Suite::Net,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -70,6 +73,7 @@ impl Suite {
             Suite::Micro => "micro",
             Suite::Million => "million",
             Suite::Sched => "sched",
+            Suite::Net => "net",
         }
     }
 }

@@ -5,6 +5,7 @@ mod hogs;
 mod idle;
 mod micro;
 mod million;
+mod net;
 mod sched;
 
 use super::Bench;
@@ -30,6 +31,7 @@ pub(crate) fn run(suite: Suite, bench: &mut Bench) -> Vec<Case> {
         Suite::Micro => micro::run(bench),
         Suite::Million => million::run(bench),
         Suite::Sched => sched::run(bench),
+        Suite::Net => net::run(bench),
     }
 }
 

@@ -2,7 +2,15 @@ use super::*;
 use std::path::PathBuf;
 
 fn contender(name: &str, kind: Kind) -> Contender {
-    Contender { kind, name: name.to_owned(), echo: PathBuf::new(), micro: None, million: None, sched: None }
+    Contender {
+        kind,
+        name: name.to_owned(),
+        echo: PathBuf::new(),
+        micro: None,
+        million: None,
+        sched: None,
+        net: None,
+    }
 }
 
 fn case() -> Case {

@@ -1,0 +1,49 @@
+//! The operations of suite net, an area a file. An operation runs once and gives back its figures by name; to add one,
+//! write it here and in `peers/go/net`, and list it in xtask's `suites/net/`.
+
+use std::io;
+use std::time::Duration;
+
+mod tcp;
+
+/// Figures by the names that xtask's columns have.
+pub type Figures = Vec<(&'static str, f64)>;
+
+/// One operation: its name on the command line, and what runs it.
+pub type Op = (&'static str, fn() -> io::Result<Figures>);
+
+const AREAS: &[&[Op]] = &[tcp::OPS];
+
+/// An odd number, for medians: a single neighbour on the core must not decide.
+const BATCHES: usize = 9;
+
+/// The operation of that name.
+pub fn find(name: &str) -> Option<Op> {
+    AREAS.iter().flat_map(|ops| ops.iter()).find(|(known, _)| *known == name).copied()
+}
+
+/// Nanoseconds for each of a batch's `count` operations: the median of several batches, after one that only warms up.
+fn each_ns(count: usize, mut batch: impl FnMut() -> io::Result<Duration>) -> io::Result<Figures> {
+    batch()?;
+    let mut found = Vec::with_capacity(BATCHES);
+    for _ in 0..BATCHES {
+        found.push(batch()?.as_nanos() as f64 / count as f64);
+    }
+    found.sort_by(f64::total_cmp);
+    Ok(vec![("ns", found[BATCHES / 2])])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn operations_are_found_by_their_unique_names() {
+        let names: Vec<&str> = AREAS.iter().flat_map(|ops| ops.iter()).map(|(name, _)| *name).collect();
+        for (i, name) in names.iter().enumerate() {
+            assert!(!names[..i].contains(name), "{name} is there twice");
+            assert_eq!(find(name).map(|(found, _)| found), Some(*name));
+        }
+        assert!(find("no such thing").is_none());
+    }
+}
