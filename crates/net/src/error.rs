@@ -462,6 +462,17 @@ impl From<AddrError> for io::Error {
     }
 }
 
+impl From<DnsError> for io::Error {
+    fn from(e: DnsError) -> io::Error {
+        let kind = match (e.is_not_found, e.is_timeout) {
+            (true, _) => io::ErrorKind::NotFound,
+            (_, true) => io::ErrorKind::TimedOut,
+            _ => io::ErrorKind::Other,
+        };
+        io::Error::new(kind, e)
+    }
+}
+
 /// Whether `err` says that a deadline passed or a connection timed out.
 ///
 /// A bare `WouldBlock` of the `try_` calls is none: nobody waited.

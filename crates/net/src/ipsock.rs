@@ -11,7 +11,7 @@ use socket2::{Domain, Socket, Type};
 use crate::addr::{TcpAddr, UnknownZone, parse_ip};
 use crate::error::{AddrError, Cause, UnknownNetworkError};
 use crate::lookup::lookup_host;
-use crate::port::lookup_port;
+use crate::port::port_of;
 
 /// A network over IP that `listen`, `listen_packet` and `dial` know.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -193,7 +193,7 @@ pub(crate) fn internet_addr_list(
     addr: &str,
     deadline: Option<Instant>,
 ) -> Result<Vec<TcpAddr>, Cause> {
-    let (host, port) = if addr.is_empty() { ("", 0) } else { split(addr)? };
+    let (host, port) = if addr.is_empty() { ("", 0) } else { split(network, addr)? };
     if host.is_empty() {
         return Ok(vec![TcpAddr { ip: None, port, scope_id: 0 }]);
     }
@@ -215,9 +215,9 @@ pub(crate) fn internet_addr_list(
     Ok(ips.into_iter().map(|(ip, scope_id)| TcpAddr { ip: Some(ip), port, scope_id }).collect())
 }
 
-fn split(addr: &str) -> Result<(&str, u16), Cause> {
+fn split(network: Network, addr: &str) -> Result<(&str, u16), Cause> {
     let (host, port) = split_host_port(addr)?;
-    Ok((host, lookup_port(port)?))
+    Ok((host, port_of(network.as_str(), port)?))
 }
 
 /// Splits `addrs` by family: those of the first one's family, and the others.

@@ -43,17 +43,21 @@
 #![forbid(unsafe_code)]
 
 mod addr;
+mod cidr;
 mod conn;
 mod conn_methods;
 mod dial;
 mod error;
 mod fd;
+mod hardware_addr;
 mod incoming;
+mod interface;
 mod ipsock;
 mod keepalive;
 mod listen;
 mod lookup;
 mod port;
+mod protocol;
 mod sock;
 mod tcp_conn;
 mod tcp_listener;
@@ -87,13 +91,19 @@ pub mod for_tests {
 }
 
 pub use addr::{Addr, TcpAddr, UdpAddr};
+pub use cidr::{ParseError, parse_cidr};
 pub use conn::{Conn, Listener};
 pub use dial::{Dialer, dial, dial_timeout};
 pub use error::{
     AddrError, Cause, DnsError, OpError, SyscallError, UnknownNetworkError, is_canceled, is_closed,
     is_temporary, is_timeout, raw_os_error,
 };
+pub use hardware_addr::HardwareAddr;
 pub use incoming::Incoming;
+pub use interface::{
+    Interface, InterfaceFlags, interface_addrs, interface_by_index, interface_by_name, interfaces,
+};
+pub use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 pub use ipsock::{join_host_port, split_host_port};
 pub use keepalive::KeepAliveConfig;
 pub use listen::{ListenConfig, listen};
@@ -101,6 +111,9 @@ pub use tcp_conn::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, TcpCon
 pub use tcp_listener::TcpListener;
 pub use udp_conn::UdpConn;
 pub use with_context::{ContextGuard, WithContext};
+
+pub use port::lookup_port;
+pub use protocol::lookup_protocol;
 
 pub use gopark_poll::FdGuard;
 pub use gopark_sched::{

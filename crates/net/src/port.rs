@@ -1,12 +1,13 @@
 //! Ports by number and by name. Go: `net/port.go`, `net/port_unix.go`.
 
 use std::collections::HashMap;
+use std::io;
 use std::sync::OnceLock;
 
 use crate::error::{AddrError, Cause, DnsError};
 
-/// Names that work without a file (Go's list).
-const SERVICES: [(&str, u16); 14] = [
+/// Names that work without a file, for TCP (Go's list).
+const TCP_SERVICES: [(&str, u16); 14] = [
     ("ftp", 21),
     ("ftps", 990),
     ("gopher", 70),
@@ -23,26 +24,65 @@ const SERVICES: [(&str, u16); 14] = [
     ("telnet", 23),
 ];
 
-/// The number of the TCP port `service`: a decimal number, or a name of `/etc/services`. An empty text is port 0.
+/// The same for UDP.
+const UDP_SERVICES: [(&str, u16); 1] = [("domain", 53)];
+
+/// The number of port `service` of `network` (`tcp`, `udp`, with or without a 4 or 6 behind; `ip` or nothing for
+/// either): a decimal number, or a name of `/etc/services`. An empty text is port 0.
 ///
-/// Go: net/lookup.go Resolver.LookupPort
+/// Reads the file once, at the first name.
+///
+/// # Errors
+///
+/// [`AddrError`]: "invalid port", or "unknown network" when a name is asked for; [`DnsError`]: "unknown port".
+///
+/// # Examples
+///
+/// ```
+/// use gopark_net::lookup_port;
+///
+/// assert_eq!(lookup_port("tcp", "https")?, 443);
+/// assert_eq!(lookup_port("udp", "53")?, 53);
+/// assert_eq!(lookup_port("tcp", "65536").unwrap_err().to_string(), "address 65536: invalid port");
+/// # std::io::Result::Ok(())
+/// ```
+///
+/// Go: net/lookup.go LookupPort
 #[doc(alias = "LookupPort")]
-pub(crate) fn lookup_port(service: &str) -> Result<u16, Cause> {
-    match parse_port(service) {
-        Some(number) => u16::try_from(number)
-            .map_err(|_| AddrError { err: "invalid port", addr: service.to_owned() }.into()),
-        None => lookup_service(service).ok_or_else(|| {
-            DnsError {
-                err: "unknown port".into(),
-                name: format!("tcp/{service}"),
-                is_timeout: false,
-                is_temporary: false,
-                is_not_found: true,
-                is_canceled: false,
-            }
-            .into()
-        }),
-    }
+pub fn lookup_port(network: &str, service: &str) -> io::Result<u16> {
+    port_of(network, service).map_err(|cause| match cause {
+        Cause::Addr(e) => e.into(),
+        Cause::Dns(e) => e.into(),
+        other => io::Error::other(other.to_string()),
+    })
+}
+
+/// [`lookup_port`] with the error as others wrap it.
+pub(crate) fn port_of(network: &str, service: &str) -> Result<u16, Cause> {
+    let Some(number) = parse_port(service) else { return named_port(network, service) };
+    u16::try_from(number).map_err(|_| AddrError { err: "invalid port", addr: service.to_owned() }.into())
+}
+
+fn named_port(network: &str, service: &str) -> Result<u16, Cause> {
+    let services = services();
+    let name = service.to_ascii_lowercase();
+    let (found, network) = match network {
+        "tcp" | "tcp4" | "tcp6" => (services.tcp.get(&name), "tcp"),
+        "udp" | "udp4" | "udp6" => (services.udp.get(&name), "udp"),
+        "" | "ip" => (services.tcp.get(&name).or_else(|| services.udp.get(&name)), "ip"),
+        other => return Err(AddrError { err: "unknown network", addr: other.to_owned() }.into()),
+    };
+    found.copied().ok_or_else(|| {
+        DnsError {
+            err: "unknown port".into(),
+            name: format!("{network}/{service}"),
+            is_timeout: false,
+            is_temporary: false,
+            is_not_found: true,
+            is_canceled: false,
+        }
+        .into()
+    })
 }
 
 /// The number that `service` is, or `None` if it is a name. Out-of-range numbers saturate: they are numbers all the
@@ -68,28 +108,42 @@ fn parse_port(service: &str) -> Option<i64> {
     Some(number * sign)
 }
 
-fn lookup_service(service: &str) -> Option<u16> {
-    static FILE: OnceLock<HashMap<String, u16>> = OnceLock::new();
-    let file =
-        FILE.get_or_init(|| parse_services(&std::fs::read_to_string("/etc/services").unwrap_or_default()));
-    file.get(&service.to_ascii_lowercase()).copied()
+/// Names and numbers, of each network.
+struct Services {
+    tcp: HashMap<String, u16>,
+    udp: HashMap<String, u16>,
 }
 
-/// The TCP services of a file like `/etc/services`, on top of the built-in ones.
+fn services() -> &'static Services {
+    static FILE: OnceLock<Services> = OnceLock::new();
+    FILE.get_or_init(|| parse_services(&std::fs::read_to_string("/etc/services").unwrap_or_default()))
+}
+
+/// The services of a file like `/etc/services`, on top of the built-in ones.
 ///
 /// Go: net/port_unix.go readServices
 #[doc(alias = "readServices")]
-fn parse_services(file: &str) -> HashMap<String, u16> {
-    let mut services: HashMap<String, u16> = SERVICES.map(|(name, port)| (name.to_owned(), port)).into();
+fn parse_services(file: &str) -> Services {
+    let owned = |(name, port): &(&str, u16)| ((*name).to_owned(), *port);
+    let mut services = Services {
+        tcp: TCP_SERVICES.iter().map(owned).collect(),
+        udp: UDP_SERVICES.iter().map(owned).collect(),
+    };
     for line in file.lines() {
         // "http 80/tcp www www-http # World Wide Web HTTP"
         let line = line.split('#').next().unwrap_or_default();
         let mut fields = line.split_ascii_whitespace();
         let (Some(name), Some(number)) = (fields.next(), fields.next()) else { continue };
-        let Some((number, "tcp")) = number.split_once('/') else { continue };
+        let Some((number, network)) = number.split_once('/') else { continue };
+        let services = match network {
+            "tcp" => &mut services.tcp,
+            "udp" => &mut services.udp,
+            _ => continue,
+        };
         let Ok(port @ 1..) = number.parse() else { continue };
         for name in std::iter::once(name).chain(fields) {
-            services.insert(name.to_owned(), port);
+            // Asked for in small letters.
+            services.insert(name.to_ascii_lowercase(), port);
         }
     }
     services
@@ -123,24 +177,50 @@ mod tests {
 
     #[test]
     fn names_come_from_the_file_and_from_the_list() {
-        let services = parse_services(
-            "# comment\nhttp 8080/tcp www WWW2 # tail\nonly-udp 7/udp\nzero 0/tcp\nbad x/tcp\nshort\nbig 70000/tcp",
+        let found = parse_services(
+            "# comment\nhttp 8080/tcp www WWW2 # tail\nonly-udp 7/udp\nzero 0/tcp\nbad x/tcp\nshort\n\
+             big 70000/tcp\nother 1/sctp",
         );
-        assert_eq!(services.get("http"), Some(&8080));
-        assert_eq!(services.get("www"), Some(&8080));
-        assert_eq!(services.get("https"), Some(&443));
-        for absent in ["only-udp", "zero", "bad", "short", "big", "tail"] {
-            assert!(!services.contains_key(absent), "{absent}");
+        for (name, port) in [("http", 8080), ("www", 8080), ("www2", 8080), ("https", 443)] {
+            assert_eq!(found.tcp.get(name), Some(&port), "{name}");
+        }
+        assert_eq!((found.udp.get("only-udp"), found.udp.get("domain")), (Some(&7), Some(&53)));
+        for absent in ["only-udp", "zero", "bad", "short", "big", "tail", "other"] {
+            assert_eq!(found.tcp.get(absent), None, "{absent}");
         }
     }
 
+    // Go: net/lookup_test.go TestLookupPort_Minimal
+    #[test]
+    fn test_lookup_port_minimal() {
+        for (network, name, port) in [
+            ("tcp", "http", 80),
+            ("tcp", "hTTp", 80),
+            ("tcp", "https", 443),
+            ("tcp4", "http", 80),
+            ("tcp6", "http", 80),
+            ("udp", "domain", 53),
+            ("udp6", "DOMAIN", 53),
+            ("", "http", 80),
+            ("ip", "http", 80),
+            ("ip", "domain", 53),
+        ] {
+            assert_eq!(lookup_port(network, name).unwrap(), port, "{network}/{name}");
+        }
+    }
+
+    // Go: net/lookup_test.go TestLookupPort, TestLookupPortNotFound
     #[test]
     fn errors_have_gos_texts() {
-        assert_eq!(lookup_port("").unwrap(), 0);
-        assert_eq!(lookup_port("65535").unwrap(), 65_535);
-        assert_eq!(lookup_port("HTTP").unwrap(), lookup_port("http").unwrap());
-        assert_eq!(lookup_port("65536").unwrap_err().to_string(), "address 65536: invalid port");
-        assert_eq!(lookup_port("-1").unwrap_err().to_string(), "address -1: invalid port");
-        assert_eq!(lookup_port("nope").unwrap_err().to_string(), "lookup tcp/nope: unknown port");
+        let text = |network, service| lookup_port(network, service).unwrap_err().to_string();
+        assert_eq!(lookup_port("tcp", "").unwrap(), 0);
+        assert_eq!(lookup_port("udp", "65535").unwrap(), 65_535);
+        assert_eq!(text("tcp", "65536"), "address 65536: invalid port");
+        assert_eq!(text("tcp", "-1"), "address -1: invalid port");
+        assert_eq!(text("tcp4", "nope"), "lookup tcp/nope: unknown port");
+        assert_eq!(text("udp6", "nope"), "lookup udp/nope: unknown port");
+        assert_eq!(text("", "nope"), "lookup ip/nope: unknown port");
+        assert_eq!(text("sctp", "http"), "address sctp: unknown network");
+        assert_eq!(lookup_port("sctp", "80").unwrap(), 80);
     }
 }

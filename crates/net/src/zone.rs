@@ -1,11 +1,13 @@
 //! Names and numbers of network interfaces, for the zone of an IPv6 link-local address. Go: `ipv6ZoneCache`.
 //!
-//! Read from sysfs: one short file for each interface, no `unsafe`. Where there is no sysfs (a bare
-//! container, another system) numbers still work, and so an address that was printed can always be read back.
+//! A list of its own, remembered for a while, since addresses are printed often. Where the system does not tell,
+//! numbers still work, and so an address that was printed can always be read back.
 
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+
+use crate::interface::names;
 
 /// Go's interval: how long a list of interfaces is believed.
 const FRESH: Duration = Duration::from_secs(60);
@@ -22,7 +24,7 @@ impl Cache {
     /// Reads the list again if it is old, or whatever its age if `force`.
     fn update(&mut self, force: bool) {
         if force || self.read_at.is_none_or(|at| at.elapsed() > FRESH) {
-            self.interfaces = read_interfaces();
+            self.interfaces = names();
             self.read_at = Some(Instant::now());
         }
     }
@@ -49,22 +51,13 @@ pub(crate) fn name(index: u32) -> String {
     name.unwrap_or_else(|| index.to_string())
 }
 
-fn read_interfaces() -> Vec<(String, u32)> {
-    let Ok(entries) = std::fs::read_dir("/sys/class/net") else { return Vec::new() };
-    let interface = |entry: std::fs::DirEntry| {
-        let index = std::fs::read_to_string(entry.path().join("ifindex")).ok()?;
-        Some((entry.file_name().into_string().ok()?, index.trim().parse().ok()?))
-    };
-    entries.flatten().filter_map(interface).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn names_and_numbers_are_each_others_inverse() {
-        for (interface, number) in read_interfaces() {
+        for (interface, number) in names() {
             assert_eq!(index(&interface), Some(number));
             assert_eq!(name(number), interface);
         }

@@ -54,6 +54,8 @@ pub mod errno;
 pub mod fork;
 #[doc(hidden)]
 pub mod hook;
+#[cfg(target_os = "linux")]
+pub mod ifreq;
 #[cfg(not(loom))]
 pub mod lock;
 pub mod loom;

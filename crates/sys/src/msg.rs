@@ -85,16 +85,13 @@ fn recv_from_with(fd: &SysFd, buf: &mut [u8], flags: libc::c_int) -> Result<(usi
 pub fn send_to(fd: &SysFd, buf: &[u8], to: Option<&SockAddr>) -> Result<usize> {
     let (addr, len) = raw(to);
     // SAFETY: the buffer is readable for its length, and the address for its.
-    check_size(unsafe { libc::sendto(fd.raw(), buf.as_ptr().cast(), buf.len(), SEND_FLAGS, addr.cast(), len) })
+    check_size(unsafe {
+        libc::sendto(fd.raw(), buf.as_ptr().cast(), buf.len(), SEND_FLAGS, addr.cast(), len)
+    })
 }
 
 /// recvmsg(2). `control` may be empty; `flags` are added to those that are always set.
-pub fn recv_msg(
-    fd: &SysFd,
-    bufs: &mut [IoSliceMut<'_>],
-    control: &mut [u8],
-    flags: i32,
-) -> Result<Received> {
+pub fn recv_msg(fd: &SysFd, bufs: &mut [IoSliceMut<'_>], control: &mut [u8], flags: i32) -> Result<Received> {
     let mut got = (0, 0, 0);
     let init = |storage: *mut socket2::SockAddrStorage, len: *mut libc::socklen_t| {
         // SAFETY: a zeroed msghdr is an empty one.
