@@ -2,6 +2,7 @@
 
 pub mod flags;
 pub mod log;
+pub mod resp;
 pub mod stop;
 
 /// The program in README.md is compiled as a test of this crate's documentation.

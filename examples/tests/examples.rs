@@ -5,7 +5,10 @@ mod util;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
-use util::{CHAT, DIAL, ECHO, HELLO, PATIENCE, PROXY, Server, have, round_trip, run};
+use util::{
+    CHAT, DIAL, ECHO, HELLO, HTTP_PLAIN, PATIENCE, PROXY, REDIS_LIKE, Server, TLS_ECHO, WS_ECHO, have,
+    round_trip, run,
+};
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
@@ -243,7 +246,7 @@ fn dial_talks_to_echo() {
 
 #[test]
 fn help_is_printed_and_succeeds() {
-    for program in [ECHO, HELLO, PROXY, DIAL, CHAT] {
+    for program in [ECHO, HELLO, PROXY, DIAL, CHAT, TLS_ECHO, WS_ECHO, HTTP_PLAIN, REDIS_LIKE] {
         let out = run(program, &["--help"], b"");
         assert_eq!(out.status.code(), Some(0), "{program}");
         assert!(text(&out.stdout).starts_with("usage: "), "{program}");
@@ -275,6 +278,15 @@ fn bad_input_is_one_line_on_standard_error_and_status_1() {
         (PROXY, &["--to", "127.0.0.1:1", "--addr", &taken], "address already in use"),
         (CHAT, &["--addr", &taken], "address already in use"),
         (CHAT, &["--name", "me"], "--name"),
+        (TLS_ECHO, &["--addr", &taken], "address already in use"),
+        (TLS_ECHO, &["--cert", "somewhere"], "go together"),
+        (TLS_ECHO, &["--cert", "nowhere.pem", "--key", "nowhere.pem"], "nowhere.pem"),
+        (TLS_ECHO, &["--write-cert", "no/such/folder"], "no/such/folder"),
+        (WS_ECHO, &["--addr", &taken], "address already in use"),
+        (HTTP_PLAIN, &["--addr", &taken], "address already in use"),
+        (HTTP_PLAIN, &["--timeout-s", "x"], "--timeout-s x"),
+        (REDIS_LIKE, &["--addr", &taken], "address already in use"),
+        (REDIS_LIKE, &["--max-memory-mib", "0"], "--max-memory-mib 0"),
         (DIAL, &[], "address is missing"),
         (DIAL, &["127.0.0.1:1", "more"], "more"),
         (DIAL, &["127.0.0.1:1"], "connection refused"),

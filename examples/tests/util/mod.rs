@@ -1,5 +1,8 @@
 //! Starting the programs, talking to them, and never waiting for ever.
 
+// Each file of tests uses a part of it.
+#![allow(dead_code)]
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -14,6 +17,10 @@ pub(crate) const HELLO: &str = env!("CARGO_BIN_EXE_hello");
 pub(crate) const PROXY: &str = env!("CARGO_BIN_EXE_proxy");
 pub(crate) const CHAT: &str = env!("CARGO_BIN_EXE_chat");
 pub(crate) const DIAL: &str = env!("CARGO_BIN_EXE_dial");
+pub(crate) const TLS_ECHO: &str = env!("CARGO_BIN_EXE_tls_echo");
+pub(crate) const WS_ECHO: &str = env!("CARGO_BIN_EXE_ws_echo");
+pub(crate) const HTTP_PLAIN: &str = env!("CARGO_BIN_EXE_http_plain");
+pub(crate) const REDIS_LIKE: &str = env!("CARGO_BIN_EXE_redis_like");
 
 /// A running server; killed when dropped.
 pub(crate) struct Server {
@@ -58,6 +65,13 @@ impl Server {
     pub(crate) fn signal(&self, name: &str) {
         let status = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
         assert!(status.expect("kill is part of every Unix").success());
+    }
+
+    /// The memory that the process has touched, in MiB.
+    pub(crate) fn resident_mib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a process has memory");
+        line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number of kB") >> 10
     }
 
     pub(crate) fn wait(&mut self) -> ExitStatus {
