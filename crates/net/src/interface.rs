@@ -6,10 +6,8 @@ use std::fmt;
 use std::io;
 use std::net::IpAddr;
 
+use gopark_sys::interface::{self as sys, InterfaceAddr};
 use ipnet::IpNet;
-use nix::ifaddrs::{InterfaceAddress, getifaddrs};
-use nix::net::if_::{InterfaceFlags as Nix, if_nametoindex};
-use nix::sys::socket::SockaddrStorage;
 
 use crate::HardwareAddr;
 use crate::error::{AddrError, Cause, OpError};
@@ -75,18 +73,18 @@ impl InterfaceFlags {
     pub const RUNNING: InterfaceFlags = InterfaceFlags(1 << 5);
 
     /// In the order of the bits: the system's flag, and Go's name.
-    const NAMES: [(Nix, &'static str); 6] = [
-        (Nix::IFF_UP, "up"),
-        (Nix::IFF_BROADCAST, "broadcast"),
-        (Nix::IFF_LOOPBACK, "loopback"),
-        (Nix::IFF_POINTOPOINT, "pointtopoint"),
-        (Nix::IFF_MULTICAST, "multicast"),
-        (Nix::IFF_RUNNING, "running"),
+    const NAMES: [(i32, &'static str); 6] = [
+        (sys::IFF_UP, "up"),
+        (sys::IFF_BROADCAST, "broadcast"),
+        (sys::IFF_LOOPBACK, "loopback"),
+        (sys::IFF_POINTOPOINT, "pointtopoint"),
+        (sys::IFF_MULTICAST, "multicast"),
+        (sys::IFF_RUNNING, "running"),
     ];
 
-    fn from_nix(flags: Nix) -> InterfaceFlags {
+    fn from_sys(flags: i32) -> InterfaceFlags {
         let bits = InterfaceFlags::NAMES.iter().enumerate();
-        InterfaceFlags(bits.map(|(bit, (flag, _))| u32::from(flags.contains(*flag)) << bit).sum())
+        InterfaceFlags(bits.map(|(bit, (flag, _))| u32::from(flags & flag != 0) << bit).sum())
     }
 
     /// Whether all of `flags` are set.
@@ -115,14 +113,14 @@ impl fmt::Display for InterfaceFlags {
 }
 
 impl Interface {
-    fn new(name: &str, flags: Nix) -> Option<Interface> {
+    fn new(name: &str, flags: i32) -> Option<Interface> {
         // None: it is gone meanwhile.
-        let index = if_nametoindex(name).ok()?;
+        let index = sys::index(name)?;
         #[cfg(target_os = "linux")]
-        let mtu = gopark_sys::ifreq::mtu(name).ok();
+        let mtu = sys::mtu(name).ok();
         #[cfg(not(target_os = "linux"))]
         let mtu = None;
-        let flags = InterfaceFlags::from_nix(flags);
+        let flags = InterfaceFlags::from_sys(flags);
         Some(Interface { index, mtu, name: name.to_owned(), hardware_addr: None, flags })
     }
 
@@ -144,7 +142,7 @@ impl Interface {
     ///
     /// Go: net/interface.go Interface.Addrs
     pub fn addrs(&self) -> io::Result<Vec<IpNet>> {
-        addrs_where(|entry| entry.interface_name == self.name)
+        addrs_where(|entry| entry.name == self.name)
     }
 
     /// The groups that it listens to. Empty where the system does not say: outside Linux.
@@ -188,15 +186,14 @@ pub fn interfaces() -> io::Result<Vec<Interface>> {
     let mut all: Vec<Interface> = Vec::new();
     // An entry for each address, link addresses among them, so an interface without any other is there too.
     for entry in entries()? {
-        let known = all.iter().position(|interface| interface.name == entry.interface_name);
+        let known = all.iter().position(|interface| interface.name == entry.name);
         let Some(at) = known.or_else(|| {
-            all.push(Interface::new(&entry.interface_name, entry.flags)?);
+            all.push(Interface::new(&entry.name, entry.flags)?);
             Some(all.len() - 1)
         }) else {
             continue;
         };
-        let link = entry.address.as_ref().and_then(SockaddrStorage::as_link_addr);
-        if let Some(bytes) = link.and_then(|link| link.addr()).filter(|bytes| *bytes != [0; 6]) {
+        if let Some(bytes) = entry.link.filter(|bytes| *bytes != [0; 6]) {
             all[at].hardware_addr = HardwareAddr::new(&bytes);
         }
     }
@@ -269,39 +266,24 @@ pub fn interface_by_name(name: &str) -> io::Result<Interface> {
     found.ok_or_else(|| error("no such network interface"))
 }
 
-/// Name and number of each interface.
-pub(crate) fn names() -> Vec<(String, u32)> {
-    let all = nix::net::if_::if_nameindex().map(|all| {
-        let pair = |one: &nix::net::if_::Interface| Some((one.name().to_str().ok()?.to_owned(), one.index()));
-        all.iter().filter_map(pair).collect()
-    });
-    all.unwrap_or_default()
-}
-
-fn entries() -> io::Result<impl Iterator<Item = InterfaceAddress>> {
-    getifaddrs().map_err(|e| OpError::new("route", "ip+net", Cause::from_io("getifaddrs", e.into())).into())
+fn entries() -> io::Result<Vec<InterfaceAddr>> {
+    sys::addrs().map_err(|e| OpError::new("route", "ip+net", Cause::from_io("getifaddrs", e)).into())
 }
 
 fn error(err: &'static str) -> io::Error {
     OpError::new("route", "ip+net", AddrError { err, addr: String::new() }).into()
 }
 
-fn addrs_where(wanted: impl Fn(&InterfaceAddress) -> bool) -> io::Result<Vec<IpNet>> {
-    Ok(entries()?.filter(wanted).filter_map(|entry| net_of(&entry)).collect())
+fn addrs_where(wanted: impl Fn(&InterfaceAddr) -> bool) -> io::Result<Vec<IpNet>> {
+    Ok(entries()?.iter().filter(|entry| wanted(entry)).filter_map(net_of).collect())
 }
 
 /// The address and the length of the prefix, if it is an address of IP.
-fn net_of(entry: &InterfaceAddress) -> Option<IpNet> {
-    let ip = ip_of(entry.address.as_ref()?)?;
+fn net_of(entry: &InterfaceAddr) -> Option<IpNet> {
+    let ip = entry.ip?;
     let whole = if ip.is_ipv4() { 32 } else { 128 };
-    let mask = entry.netmask.as_ref().and_then(ip_of);
-    let bits = mask.and_then(|mask| ipnet::ip_mask_to_prefix(mask).ok()).unwrap_or(whole);
+    let bits = entry.mask.and_then(|mask| ipnet::ip_mask_to_prefix(mask).ok()).unwrap_or(whole);
     IpNet::new(ip, bits).ok()
-}
-
-fn ip_of(addr: &SockaddrStorage) -> Option<IpAddr> {
-    let v4 = addr.as_sockaddr_in().map(|addr| IpAddr::V4(addr.ip()));
-    v4.or_else(|| addr.as_sockaddr_in6().map(|addr| IpAddr::V6(addr.ip())))
 }
 
 #[cfg(test)]
@@ -315,7 +297,7 @@ mod tests {
         for interface in &all {
             assert_eq!(&interface_by_index(interface.index).unwrap(), interface);
             assert_eq!(&interface_by_name(&interface.name).unwrap(), interface);
-            assert!(names().contains(&(interface.name.clone(), interface.index)));
+            assert!(sys::names().contains(&(interface.name.clone(), interface.index)));
             let own = interface.addrs().unwrap();
             if interface.flags.contains(InterfaceFlags::LOOPBACK) {
                 assert!(own.iter().all(|net| net.addr().is_loopback()), "{own:?}");
@@ -353,6 +335,6 @@ mod tests {
         assert_eq!(InterfaceFlags::default().to_string(), "0");
         let all = InterfaceFlags(0x3f);
         assert_eq!(all.to_string(), "up|broadcast|loopback|pointtopoint|multicast|running");
-        assert_eq!(InterfaceFlags::from_nix(Nix::IFF_POINTOPOINT), InterfaceFlags::POINT_TO_POINT);
+        assert_eq!(InterfaceFlags::from_sys(sys::IFF_POINTOPOINT), InterfaceFlags::POINT_TO_POINT);
     }
 }

@@ -5,9 +5,8 @@
 
 use std::time::{Duration, Instant};
 
+use gopark_sys::interface::names;
 use parking_lot::Mutex;
-
-use crate::interface::names;
 
 /// Go's interval: how long a list of interfaces is believed.
 const FRESH: Duration = Duration::from_secs(60);

@@ -54,8 +54,7 @@ pub mod errno;
 pub mod fork;
 #[doc(hidden)]
 pub mod hook;
-#[cfg(target_os = "linux")]
-pub mod ifreq;
+pub mod interface;
 #[cfg(not(loom))]
 pub mod lock;
 pub mod loom;
