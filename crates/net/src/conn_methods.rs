@@ -666,7 +666,7 @@ macro_rules! socket {
 }
 
 /// `impl Conn` by the methods of the same names of `$conn`: `read`, `write`, `write_all`, `remote_addr`, and those of
-/// [`conn_methods`].
+/// [`conn_methods`]; `conn_addr` is the address of its end.
 macro_rules! impl_conn {
     ($conn:ident) => {
         impl $crate::Conn for $conn {
@@ -687,7 +687,7 @@ macro_rules! impl_conn {
             }
 
             fn local_addr(&self) -> $crate::Addr {
-                self.fd.laddr.clone().into()
+                $conn::conn_addr(self)
             }
 
             fn remote_addr(&self) -> $crate::Addr {
@@ -716,7 +716,59 @@ macro_rules! impl_conn {
     };
 }
 
-pub(crate) use {close_and_deadlines, conn_methods, contexts, impl_conn, readiness, socket, timeouts};
+/// `impl PacketConn` by the methods of the same names of `$conn`; `$kind` is the variant of [`Addr`](crate::Addr) that
+/// it talks to.
+macro_rules! impl_packet_conn {
+    ($conn:ident, $kind:ident) => {
+        impl $crate::PacketConn for $conn {
+            fn read_from(&self, buf: &mut [u8]) -> ::std::io::Result<(usize, $crate::Addr)> {
+                let (n, from) = $conn::read_from(self, buf)?;
+                Ok((n, from.into()))
+            }
+
+            fn write_to(&self, buf: &[u8], addr: &$crate::Addr) -> ::std::io::Result<usize> {
+                match addr {
+                    $crate::Addr::$kind(addr) => $conn::write_to(self, buf, addr.clone()),
+                    other => {
+                        // Go's text, which names no system call: none was made.
+                        let cause = $crate::error::Cause::Other(Box::new(::gopark_sys::Errno::EINVAL));
+                        Err(self.fd.op_error("write", cause).with_addr(Some(other.clone())).into())
+                    }
+                }
+            }
+
+            fn close(&self) -> ::std::io::Result<()> {
+                $conn::close(self)
+            }
+
+            fn local_addr(&self) -> $crate::Addr {
+                $crate::Conn::local_addr(self)
+            }
+
+            fn set_deadline(&self, t: Option<::std::time::Instant>) -> ::std::io::Result<()> {
+                $conn::set_deadline(self, t)
+            }
+
+            fn set_read_deadline(&self, t: Option<::std::time::Instant>) -> ::std::io::Result<()> {
+                $conn::set_read_deadline(self, t)
+            }
+
+            fn set_write_deadline(&self, t: Option<::std::time::Instant>) -> ::std::io::Result<()> {
+                $conn::set_write_deadline(self, t)
+            }
+
+            fn attach_context(
+                &self,
+                ctx: &::gopark_sched::context::Context,
+            ) -> ::std::io::Result<$crate::ContextGuard> {
+                $conn::attach_context(self, ctx)
+            }
+        }
+    };
+}
+
+pub(crate) use {close_and_deadlines, conn_methods, contexts, readiness, socket, timeouts};
+pub(crate) use {impl_conn, impl_packet_conn};
 
 /// What `set_nonblocking` says.
 pub(crate) fn check_nonblocking(nonblocking: bool) -> std::io::Result<()> {

@@ -260,7 +260,11 @@ impl OpError {
             Cause::Syscall(e) => io::Error::from_raw_os_error(e.raw_os_error()).kind(),
             Cause::Dns(e) if e.is_timeout => io::ErrorKind::TimedOut,
             Cause::Dns(e) if e.is_not_found => io::ErrorKind::NotFound,
-            Cause::Other(e) => e.downcast_ref::<io::Error>().map_or(io::ErrorKind::Other, io::Error::kind),
+            Cause::Other(e) => match (e.downcast_ref::<io::Error>(), e.downcast_ref::<Errno>()) {
+                (Some(e), _) => e.kind(),
+                (None, Some(&errno)) => io::Error::from(errno).kind(),
+                (None, None) => io::ErrorKind::Other,
+            },
             // std has no kind for "you closed it". Not `NotConnected`, which is the answer to a socket that
             // never was; not `Interrupted`, which std's helpers retry for ever. `is_closed` tells.
             Cause::Closed | Cause::Canceled | Cause::NotStarted | Cause::Dns(_) => io::ErrorKind::Other,
@@ -330,7 +334,10 @@ impl Cause {
     pub(crate) fn errno(&self) -> Option<Errno> {
         match self {
             Cause::Syscall(e) => Some(e.errno),
-            Cause::Other(e) => e.downcast_ref::<io::Error>()?.raw_os_error().map(Errno::from_raw),
+            Cause::Other(e) => match e.downcast_ref::<Errno>() {
+                Some(&errno) => Some(errno),
+                None => e.downcast_ref::<io::Error>()?.raw_os_error().map(Errno::from_raw),
+            },
             _ => None,
         }
     }

@@ -12,6 +12,7 @@ use crate::addr::{TcpAddr, UnknownZone, parse_ip};
 use crate::error::{AddrError, Cause, UnknownNetworkError};
 use crate::lookup::lookup_host;
 use crate::port::port_of;
+use crate::{Addr, UdpAddr};
 
 /// A network over IP that `listen`, `listen_packet` and `dial` know.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -79,6 +80,11 @@ impl Network {
 
     pub(crate) const fn is_udp(self) -> bool {
         matches!(self, Network::Udp | Network::Udp4 | Network::Udp6)
+    }
+
+    /// An end point of this network, as errors and connections name it.
+    pub(crate) fn addr(self, addr: TcpAddr) -> Addr {
+        if self.is_udp() { UdpAddr::from(addr).into() } else { addr.into() }
     }
 
     const fn version(self) -> Version {

@@ -24,7 +24,8 @@
 //! |---|---|---|
 //! | [`listen`], [`dial`], [`ListenConfig`], [`Dialer`] | by network and address, as text | `net.Listen`, `net.Dial` |
 //! | [`TcpListener`], [`TcpConn`] | the concrete types, with std's names too | `TCPListener`, `TCPConn` |
-//! | [`Listener`], [`Conn`] | what they have in common, object-safe | `Listener`, `Conn` |
+//! | [`listen_packet`], [`listen_multicast_udp`], [`UdpConn`] | datagrams, one or many a call | `net.ListenPacket`, `UDPConn` |
+//! | [`Listener`], [`Conn`], [`PacketConn`] | what they have in common, object-safe | the same |
 //! | [`OpError`], [`is_timeout`], [`is_canceled`], [`is_closed`], [`is_temporary`], [`raw_os_error`] | what went wrong | `OpError`, `Error` |
 //! | [`block_on`], [`future`] | futures on goroutines | |
 //! | [`Runtime`], [`go`], [`spawn`], [`scope`], [`sleep`], [`blocking`] | goroutines | the `go` statement, `time.Sleep` |
@@ -56,6 +57,7 @@ mod ipsock;
 mod keepalive;
 mod listen;
 mod lookup;
+mod packet_conn;
 mod port;
 mod protocol;
 mod sock;
@@ -106,10 +108,11 @@ pub use interface::{
 pub use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 pub use ipsock::{join_host_port, split_host_port};
 pub use keepalive::KeepAliveConfig;
-pub use listen::{ListenConfig, listen};
+pub use listen::{ListenConfig, listen, listen_multicast_udp, listen_packet, listen_udp};
+pub use packet_conn::PacketConn;
 pub use tcp_conn::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, TcpConn, WriteHalf};
 pub use tcp_listener::TcpListener;
-pub use udp_conn::UdpConn;
+pub use udp_conn::{Datagram, Datagrams, Outgoing, ReceivedMsg, RecvBatch, SendBatch, UdpConn};
 pub use with_context::{ContextGuard, WithContext};
 
 pub use port::lookup_port;

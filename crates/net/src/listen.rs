@@ -9,10 +9,10 @@ use std::{fmt, io};
 use gopark_sched::context::Context;
 
 use crate::addr::TcpAddr;
-use crate::error::{Cause, OpError};
+use crate::error::{AddrError, Cause, OpError, UnknownNetworkError};
 use crate::ipsock::{Network, first_ipv4, internet_addr_list};
 use crate::sock::{Control, ListenOptions, listen_datagram, listen_stream};
-use crate::{KeepAliveConfig, Listener, TcpListener, UdpAddr, UdpConn};
+use crate::{KeepAliveConfig, Listener, PacketConn, TcpListener, UdpAddr, UdpConn};
 
 /// Listens on `address` of `network`.
 ///
@@ -43,6 +43,80 @@ use crate::{KeepAliveConfig, Listener, TcpListener, UdpAddr, UdpConn};
 /// Go: net/dial.go Listen
 pub fn listen(network: &str, address: &str) -> io::Result<Box<dyn Listener>> {
     ListenConfig::new().listen(network, address)
+}
+
+/// A socket for datagrams, bound to `address` of `network`.
+///
+/// Networks are `udp`, `udp4` (IPv4 only) and `udp6` (IPv6 only). The address is as for [`listen`]. For a multicast
+/// group the socket is bound to all addresses, and others may bind the same port; to be a member of the group it must
+/// still join it: see [`listen_multicast_udp`].
+///
+/// May block if the host is a name.
+///
+/// # Errors
+///
+/// An [`OpError`] with op `listen`: what bind(2) says, or that the address or network is not one.
+///
+/// # Examples
+///
+/// ```no_run
+/// let conn = gopark_net::listen_packet("udp", ":7")?;
+/// let mut buf = [0; 1500];
+/// let (n, from) = conn.read_from(&mut buf)?;
+/// conn.write_to(&buf[..n], &from)?;
+/// # std::io::Result::Ok(())
+/// ```
+///
+/// Go: net/dial.go ListenPacket
+pub fn listen_packet(network: &str, address: &str) -> io::Result<Box<dyn PacketConn>> {
+    ListenConfig::new().listen_packet(network, address)
+}
+
+/// A UDP socket, bound to `address` of `network`: see [`listen_packet`].
+///
+/// # Errors
+///
+/// As [`listen_packet`].
+///
+/// # Examples
+///
+/// ```no_run
+/// let conn = gopark_net::listen_udp("udp4", ":0")?;
+/// println!("at {}", conn.local_addr()?);
+/// # std::io::Result::Ok(())
+/// ```
+///
+/// Go: net/udpsock.go ListenUDP
+#[doc(alias = "ListenUDP")]
+pub fn listen_udp(network: &str, address: &str) -> io::Result<UdpConn> {
+    ListenConfig::new().listen_udp(network, address)
+}
+
+/// A UDP socket that is a member of the multicast group `group` on the interface with the number `interface`, or 0 for
+/// the one that the system chooses. It is bound to the group's port on all addresses, others may bind it too, and what
+/// it sends to the group does not come back to this machine.
+///
+/// For simple programs; see [`UdpConn::join_multicast_v4`] for others. Being bound to all addresses, it also receives
+/// what is sent to this machine, and to groups that others of it have joined.
+///
+/// # Errors
+///
+/// An [`OpError`] with op `listen`: `network` is not one of UDP, `group` has no IP, or what the system says.
+///
+/// # Examples
+///
+/// ```no_run
+/// use gopark_net::{UdpAddr, listen_multicast_udp};
+///
+/// let mdns = UdpAddr::from("224.0.0.251:5353".parse::<std::net::SocketAddr>().unwrap());
+/// let conn = listen_multicast_udp("udp4", 0, mdns)?;
+/// # std::io::Result::Ok(())
+/// ```
+///
+/// Go: net/udpsock.go ListenMulticastUDP
+#[doc(alias = "ListenMulticastUDP")]
+pub fn listen_multicast_udp(network: &str, interface: u32, group: impl Into<UdpAddr>) -> io::Result<UdpConn> {
+    ListenConfig::new().listen_multicast_udp(network, interface, group)
 }
 
 /// How to listen: the queue, and the options of the listener and of the connections that it accepts.
@@ -132,7 +206,7 @@ impl ListenConfig {
     }
 
     /// Whether others of the same user may listen on the same address (`SO_REUSEPORT`); the system then spreads the
-    /// connections over the listeners. Each of them must say so.
+    /// connections, or datagrams by their senders, over them. Each of them must say so.
     ///
     /// # Examples
     ///
@@ -149,7 +223,7 @@ impl ListenConfig {
         self
     }
 
-    /// Called after the socket is made and before it is bound, with the network (`tcp4` or `tcp6`), the local
+    /// Called after the socket is made and before it is bound, with the network (`tcp4`, `udp6`, …), the local
     /// address, and the socket. An error fails the call.
     ///
     /// # Examples
@@ -212,14 +286,92 @@ impl ListenConfig {
     ///
     /// Go: net/tcpsock.go ListenTCP
     pub fn listen_tcp(&self, network: &str, address: &str) -> io::Result<TcpListener> {
-        let resolved = Network::parse(network).map_err(Cause::from).and_then(|net| {
-            let laddr = first_ipv4(&internet_addr_list(&Context::background(), net, address, None)?);
-            Ok((net, laddr.ok_or(Cause::MissingAddress)?))
-        });
-        match resolved {
-            Ok((net, laddr)) => self.listen_on(net, laddr),
-            Err(cause) => Err(OpError::new("listen", network.to_owned(), cause).into()),
+        match resolve(network, address)? {
+            (net, laddr) if net.is_udp() => Err(unexpected_type(net, laddr, address)),
+            (net, laddr) => self.listen_on(net, laddr),
         }
+    }
+
+    /// A socket for datagrams, bound to `address` of `network`; see [`listen_packet`].
+    ///
+    /// # Errors
+    ///
+    /// As [`listen_packet`].
+    ///
+    /// # Panics
+    ///
+    /// If the control hook does.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// let conn = gopark_net::ListenConfig::new().reuse_port(true).listen_packet("udp", ":7")?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
+    /// Go: net/dial.go ListenConfig.ListenPacket
+    #[doc(alias = "ListenPacket")]
+    pub fn listen_packet(&self, network: &str, address: &str) -> io::Result<Box<dyn PacketConn>> {
+        Ok(Box::new(self.listen_udp(network, address)?))
+    }
+
+    /// As [`ListenConfig::listen_packet`], with the concrete type.
+    ///
+    /// # Errors
+    ///
+    /// As [`listen_packet`].
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// let conn = gopark_net::ListenConfig::new().listen_udp("udp", "localhost:0")?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
+    /// Go: net/udpsock.go ListenUDP
+    pub fn listen_udp(&self, network: &str, address: &str) -> io::Result<UdpConn> {
+        match resolve(network, address)? {
+            (net, laddr) if net.is_udp() => self.listen_udp_on(net, laddr.into()),
+            (net, laddr) => Err(unexpected_type(net, laddr, address)),
+        }
+    }
+
+    /// A UDP socket that is a member of a multicast group; see [`listen_multicast_udp`].
+    ///
+    /// # Errors
+    ///
+    /// As [`listen_multicast_udp`].
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use gopark_net::{ListenConfig, UdpAddr};
+    ///
+    /// let mdns = UdpAddr::from("224.0.0.251:5353".parse::<std::net::SocketAddr>().unwrap());
+    /// let conn = ListenConfig::new().listen_multicast_udp("udp4", 0, mdns)?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
+    /// Go: net/udpsock.go ListenMulticastUDP
+    pub fn listen_multicast_udp(
+        &self,
+        network: &str,
+        interface: u32,
+        group: impl Into<UdpAddr>,
+    ) -> io::Result<UdpConn> {
+        let group = group.into();
+        let failed = |cause| {
+            let e = OpError::new("listen", network.to_owned(), cause);
+            io::Error::from(e.with_addr(Some(group.into())))
+        };
+        let net = match Network::parse(network) {
+            Ok(net) if net.is_udp() => net,
+            _ => return Err(failed(UnknownNetworkError(network.to_owned()).into())),
+        };
+        let ip = group.ip.ok_or_else(|| failed(Cause::MissingAddress))?;
+        let conn = self.listen_udp_on(net, group)?;
+        conn.join_alone(ip, interface).map_err(failed)?;
+        Ok(conn)
     }
 
     /// Listens on an address that std has resolved, as std would: an IPv4 wildcard stays IPv4.
@@ -257,6 +409,22 @@ impl ListenConfig {
             }
         }
     }
+}
+
+/// Where to listen: of several addresses an IPv4 one. Go: resolveAddrList, addrList.first
+fn resolve(network: &str, address: &str) -> io::Result<(Network, TcpAddr)> {
+    let resolved = Network::parse(network).map_err(Cause::from).and_then(|net| {
+        let laddr = first_ipv4(&internet_addr_list(&Context::background(), net, address, None)?);
+        Ok((net, laddr.ok_or(Cause::MissingAddress)?))
+    });
+    resolved.map_err(|cause| OpError::new("listen", network.to_owned(), cause).into())
+}
+
+/// A network of datagrams for a listener, or of connections for a socket for datagrams.
+#[cold]
+fn unexpected_type(network: Network, laddr: TcpAddr, address: &str) -> io::Error {
+    let cause = AddrError { err: "unexpected address type", addr: address.to_owned() };
+    OpError::new("listen", network.as_str(), cause).with_addr(Some(network.addr(laddr))).into()
 }
 
 impl Default for ListenConfig {

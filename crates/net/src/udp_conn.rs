@@ -1,33 +1,41 @@
 //! `UdpConn`. Go: `net/udpsock.go`, `net/udpsock_posix.go`.
 //!
 //! * this file: making, and one datagram at a time;
+//! * `udp_conn/msg_io.rs`: with control data;
+//! * `udp_conn/batch.rs`, `udp_conn/segments.rs`: many datagrams a call;
 //! * `udp_conn/peer.rs`: connecting, and what the two ends are called;
 //! * `udp_conn/task.rs`: for futures, and calls that do not wait;
-//! * `udp_conn/options.rs`: socket options;
+//! * `udp_conn/options.rs`, `udp_conn/multicast.rs`: socket options and groups;
 //! * `udp_conn/convert.rs`: to std and back.
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 
 use gopark_sys::msg;
-use gopark_sys::sysfd::SysFd;
-use socket2::SockAddr;
 
 use crate::ListenConfig;
 use crate::addr::UdpAddr;
-use crate::conn_methods::{conn_methods, impl_conn};
-use crate::error::{AddrError, Cause, OpError};
+use crate::conn_methods::{conn_methods, impl_conn, impl_packet_conn};
+use crate::error::{Cause, OpError};
 use crate::fd::NetFd;
 use crate::ipsock::{Family, to_sockaddr};
 use crate::lookup::to_socket_addrs;
 use crate::timeout::Timeout;
 
+mod batch;
 mod convert;
+mod msg_io;
+mod multicast;
 mod options;
 mod peer;
+mod segments;
 mod task;
 
+pub use batch::{Datagram, Datagrams, Outgoing, RecvBatch, SendBatch};
+pub use msg_io::ReceivedMsg;
+
 use peer::Peer;
+use segments::Gso;
 
 /// A UDP socket: one that talks to anybody, or one that is connected to a peer.
 ///
@@ -68,6 +76,7 @@ use peer::Peer;
 pub struct UdpConn {
     fd: NetFd<UdpAddr>,
     peer: Peer,
+    gso: Gso,
     read_timeout: Timeout,
     write_timeout: Timeout,
 }
@@ -75,7 +84,8 @@ pub struct UdpConn {
 impl UdpConn {
     pub(crate) fn new(fd: NetFd<UdpAddr>) -> UdpConn {
         let peer = Peer::new(fd.raddr.is_some());
-        UdpConn { fd, peer, read_timeout: Timeout::default(), write_timeout: Timeout::default() }
+        let (read_timeout, write_timeout) = (Timeout::default(), Timeout::default());
+        UdpConn { fd, peer, gso: Gso::default(), read_timeout, write_timeout }
     }
 
     fn clone_with(&self, fd: NetFd<UdpAddr>) -> UdpConn {
@@ -179,7 +189,7 @@ impl UdpConn {
     /// ```
     pub fn peek_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         self.begin_read()?;
-        let peeked = self.fd.pfd.read_with(|fd| msg::peek_from(fd, buf));
+        let peeked = self.fd.pfd.read_with(|fd| msg::peek_from_ip(fd, buf));
         let (n, from) = peeked.map_err(|e| self.wrap("read", "recvfrom", e))?;
         Ok((n, sender(from).end_point().std()))
     }
@@ -362,7 +372,7 @@ impl UdpConn {
     #[inline]
     fn receive_from(&self, buf: &mut [u8]) -> io::Result<(usize, UdpAddr)> {
         self.begin_read()?;
-        let received = self.fd.pfd.read_with(|fd| msg::recv_from(fd, buf));
+        let received = self.fd.pfd.read_with(|fd| msg::recv_from_ip(fd, buf));
         let (n, from) = received.map_err(|e| self.wrap("read", "recvfrom", e))?;
         Ok((n, sender(from)))
     }
@@ -371,25 +381,26 @@ impl UdpConn {
     fn transmit_to(&self, buf: &[u8], addr: UdpAddr) -> io::Result<usize> {
         self.begin_write()?;
         let to = self.sockaddr(addr).map_err(|cause| self.send_error(Some(addr), cause))?;
-        let sent = self.fd.pfd.write_with(|fd: &SysFd| msg::send_to(fd, buf, Some(&to)));
+        let sent = self.fd.pfd.write_with(|fd| msg::send_to_ip(fd, buf, &to));
         sent.map_err(|e| self.send_error(Some(addr), Cause::from_poll("sendto", e)))
     }
 
     /// `addr` in the form that this socket takes.
-    fn sockaddr(&self, addr: UdpAddr) -> Result<SockAddr, Cause> {
+    #[inline]
+    fn sockaddr(&self, addr: UdpAddr) -> Result<SocketAddr, Cause> {
         if addr.ip.is_none() {
             return Err(Cause::MissingAddress);
         }
-        let family = Family::of(self.fd.is_ipv6);
-        Ok(to_sockaddr(&addr.end_point(), family).map_err(|e: AddrError| Cause::from(e))?.into())
+        Ok(to_sockaddr(&addr.end_point(), Family::of(self.fd.is_ipv6))?)
     }
 }
 
 /// Whoever sent a datagram. The system always says, for UDP; should it not, it is nobody.
-fn sender(from: Option<SockAddr>) -> UdpAddr {
-    let from = from.and_then(|addr| addr.as_socket());
+#[inline]
+fn sender(from: Option<SocketAddr>) -> UdpAddr {
     from.map_or(UdpAddr { ip: None, port: 0, scope_id: 0 }, UdpAddr::from)
 }
 
 conn_methods!(UdpConn, UdpAddr, "gopark_net::UdpConn::bind(\"127.0.0.1:0\")?");
 impl_conn!(UdpConn);
+impl_packet_conn!(UdpConn, Udp);

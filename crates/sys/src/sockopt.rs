@@ -1,10 +1,14 @@
 //! Socket options, one function each. All fail with what setsockopt(2) and getsockopt(2) report.
+//!
+//! # Safety
+//! Those that socket2 does not have pass the place of a value on the stack, and its length.
+#![allow(unsafe_code)]
 
 use std::time::Duration;
 
 use socket2::TcpKeepalive;
 
-use crate::errno::Result;
+use crate::errno::{Errno, Result, check};
 use crate::sock::{errno, sock};
 use crate::sysfd::SysFd;
 
@@ -118,4 +122,63 @@ pub fn set_ttl(fd: &SysFd, ttl: u32) -> Result<()> {
 /// IP_TTL.
 pub fn ttl(fd: &SysFd) -> Result<u32> {
     errno(sock(fd)?.get().ttl_v4())
+}
+
+fn set<T: Copy>(fd: &SysFd, level: libc::c_int, option: libc::c_int, value: T) -> Result<()> {
+    let len = size_of::<T>() as libc::socklen_t;
+    // SAFETY: the value is readable for its length.
+    check(unsafe { libc::setsockopt(fd.raw(), level, option, (&raw const value).cast(), len) }).map(drop)
+}
+
+/// IP_MULTICAST_IF by the number of the interface, which need not have an IPv4 address (golang/go#70132); 0 for the
+/// system's choice. ENOPROTOOPT where there is no such form.
+pub fn set_multicast_interface_v4(fd: &SysFd, index: u32) -> Result<()> {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    {
+        let none = libc::in_addr { s_addr: 0 };
+        let index = libc::c_int::try_from(index).map_err(|_| Errno::EINVAL)?;
+        let request = libc::ip_mreqn { imr_multiaddr: none, imr_address: none, imr_ifindex: index };
+        set(fd, libc::IPPROTO_IP, libc::IP_MULTICAST_IF, request)
+    }
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    {
+        let _ = (fd, index);
+        Err(Errno::ENOPROTOOPT)
+    }
+}
+
+/// Whether the system can cut one buffer into datagrams. UDP_SEGMENT, Linux 4.18.
+///
+/// Older ones do not know the control message and pass over it, which would send the buffer in one: so this must be
+/// asked first.
+pub fn has_udp_segment(fd: &SysFd) -> bool {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    {
+        let (mut value, mut len): (libc::c_int, _) = (0, size_of::<libc::c_int>() as libc::socklen_t);
+        let place = (&raw mut value).cast();
+        // SAFETY: both places are writable.
+        check(unsafe { libc::getsockopt(fd.raw(), libc::SOL_UDP, libc::UDP_SEGMENT, place, &raw mut len) })
+            .is_ok()
+    }
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    {
+        let _ = fd;
+        false
+    }
+}
+
+/// UDP_GRO: whether the system may put datagrams together. False: it cannot (before Linux 5.0).
+pub fn set_udp_gro(fd: &SysFd, on: bool) -> Result<bool> {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    let result = set(fd, libc::SOL_UDP, libc::UDP_GRO, libc::c_int::from(on));
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    let result = {
+        let _ = (fd, on);
+        Err(Errno::ENOPROTOOPT)
+    };
+    match result {
+        Ok(()) => Ok(true),
+        Err(Errno::ENOPROTOOPT | Errno::EOPNOTSUPP) => Ok(false),
+        Err(errno) => Err(errno),
+    }
 }

@@ -142,7 +142,7 @@ impl UdpConn {
             Some(raddr) => Ok(raddr.end_point().std()),
             None => {
                 let cause = Cause::from_poll("getpeername", gopark_sys::Errno::ENOTCONN.into());
-                Err(self.op_error("get", cause).into())
+                Err(self.op_error("set", cause).into())
             }
         }
     }
@@ -160,6 +160,11 @@ impl UdpConn {
     /// Go: net/net.go conn.RemoteAddr
     pub fn remote_addr(&self) -> Addr {
         self.raddr().unwrap_or(UdpAddr { ip: None, port: 0, scope_id: 0 }).into()
+    }
+
+    /// The address of our end, for the traits.
+    pub(super) fn conn_addr(&self) -> Addr {
+        self.laddr().into()
     }
 
     pub(super) fn laddr(&self) -> UdpAddr {

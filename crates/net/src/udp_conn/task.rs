@@ -47,7 +47,7 @@ impl UdpConn {
     /// ```
     pub fn try_recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         self.begin_read()?;
-        let received = self.fd.pfd.try_read_with(|fd| msg::recv_from(fd, buf));
+        let received = self.fd.pfd.try_read_with(|fd| msg::recv_from_ip(fd, buf));
         let (n, from) = received.map_err(|e| self.wrap_try("read", "recvfrom", e))?;
         Ok((n, sender(from).end_point().std()))
     }
@@ -90,7 +90,7 @@ impl UdpConn {
         self.begin_write()?;
         let addr = UdpAddr::from(addr);
         let to = self.sockaddr(addr).map_err(|cause| self.send_error(Some(addr), cause))?;
-        let sent = self.fd.pfd.try_write_with(|fd| msg::send_to(fd, buf, Some(&to)));
+        let sent = self.fd.pfd.try_write_with(|fd| msg::send_to_ip(fd, buf, &to));
         sent.map_err(|e| match e {
             gopark_poll::Error::Errno(gopark_sys::Errno::EAGAIN) => io::ErrorKind::WouldBlock.into(),
             e => self.send_error(Some(addr), Cause::from_poll("sendto", e)),
@@ -144,7 +144,7 @@ impl UdpConn {
         buf: &mut [u8],
     ) -> Poll<io::Result<(usize, SocketAddr)>> {
         self.begin_poll_read()?;
-        let received = self.fd.pfd.poll_read_with(cx, |fd| msg::recv_from(fd, buf));
+        let received = self.fd.pfd.poll_read_with(cx, |fd| msg::recv_from_ip(fd, buf));
         received
             .map_ok(|(n, from)| (n, sender(from).end_point().std()))
             .map_err(|e| self.wrap("read", "recvfrom", e))
@@ -199,7 +199,7 @@ impl UdpConn {
         self.begin_poll_write()?;
         let addr = UdpAddr::from(addr);
         let to = self.sockaddr(addr).map_err(|cause| self.send_error(Some(addr), cause))?;
-        let sent = self.fd.pfd.poll_write_with(cx, |fd| msg::send_to(fd, buf, Some(&to)));
+        let sent = self.fd.pfd.poll_write_with(cx, |fd| msg::send_to_ip(fd, buf, &to));
         sent.map_err(|e| self.send_error(Some(addr), Cause::from_poll("sendto", e)))
     }
 }

@@ -5,33 +5,39 @@
 //! into the caller's slices. They are set anew before each call, so a batch may move in between.
 #![allow(unsafe_code)]
 
-use std::io::IoSlice;
-
-use socket2::SockAddr;
+use std::net::SocketAddr;
 
 use super::Control;
 use crate::errno::Result;
 use crate::sysfd::SysFd;
 
-/// Room for datagrams to receive: as many as it was made for, each of up to a fixed size.
+#[cfg(target_os = "linux")]
+use linux as imp;
+#[cfg(not(target_os = "linux"))]
+use plain as imp;
+
+/// Room for datagrams over IP to receive: as many as it was made for, each of up to a fixed size.
 pub struct RecvBatch {
+    room: Room,
+    filled: usize,
+    raw: imp::RawRecv,
+}
+
+/// Where bytes and control data go: a part of the same size for each datagram.
+struct Room {
+    count: usize,
     size: usize,
     control_size: usize,
     bytes: Box<[u8]>,
     control: Box<[u8]>,
-    messages: Vec<Message>,
-    filled: usize,
-    #[cfg(target_os = "linux")]
-    raw: linux::Raw,
 }
 
 /// What is known of one received datagram, its bytes apart.
-#[derive(Clone, Default)]
+#[derive(Copy, Clone, Default)]
 struct Message {
     len: usize,
     control_len: usize,
     flags: i32,
-    from: Option<SockAddr>,
 }
 
 impl std::fmt::Debug for RecvBatch {
@@ -41,23 +47,27 @@ impl std::fmt::Debug for RecvBatch {
 }
 
 impl RecvBatch {
-    /// Room for `count` datagrams of up to `size` bytes with up to `control_size` bytes of control data.
+    /// Room for `count` datagrams of up to `size` bytes with up to `control_size` bytes of control data, which is
+    /// rounded up to whole words.
+    ///
+    /// # Panics
+    /// If that is more than there can be.
     pub fn new(count: usize, size: usize, control_size: usize) -> RecvBatch {
-        RecvBatch {
+        let control_size = control_size.next_multiple_of(size_of::<usize>());
+        let total = |each: usize| count.checked_mul(each).expect("a batch that fits into memory");
+        let room = Room {
+            count,
             size,
             control_size,
-            bytes: vec![0; count * size].into_boxed_slice(),
-            control: vec![0; count * control_size].into_boxed_slice(),
-            messages: vec![Message::default(); count],
-            filled: 0,
-            #[cfg(target_os = "linux")]
-            raw: linux::Raw::new(count),
-        }
+            bytes: vec![0; total(size)].into_boxed_slice(),
+            control: vec![0; total(control_size)].into_boxed_slice(),
+        };
+        RecvBatch { room, filled: 0, raw: imp::RawRecv::new(count) }
     }
 
     /// How many datagrams it can take.
     pub fn capacity(&self) -> usize {
-        self.messages.len()
+        self.room.count
     }
 
     /// How many the last call brought.
@@ -75,13 +85,14 @@ impl RecvBatch {
     /// # Panics
     /// If `i` is not less than `len`; so for the other methods with a number.
     pub fn bytes(&self, i: usize) -> &[u8] {
-        let message = self.message(i);
-        &self.bytes[i * self.size..][..message.len.min(self.size)]
+        let len = self.message(i).len.min(self.room.size);
+        &self.room.bytes[i * self.room.size..][..len]
     }
 
     /// Who sent datagram `i`.
-    pub fn from(&self, i: usize) -> Option<&SockAddr> {
-        self.message(i).from.as_ref()
+    pub fn from(&self, i: usize) -> Option<SocketAddr> {
+        assert!(i < self.filled, "datagram {i} of a batch of {}", self.filled);
+        self.raw.from(i)
     }
 
     /// Whether datagram `i` was longer than its room.
@@ -91,12 +102,13 @@ impl RecvBatch {
 
     /// The control data of datagram `i`.
     pub fn control(&self, i: usize) -> Control<'_> {
-        let len = self.message(i).control_len.min(self.control_size);
-        Control::new(&self.control[i * self.control_size..][..len])
+        let len = self.message(i).control_len.min(self.room.control_size);
+        Control::new(&self.room.control[i * self.room.control_size..][..len])
     }
 
-    fn message(&self, i: usize) -> &Message {
-        &self.messages[..self.filled][i]
+    fn message(&self, i: usize) -> Message {
+        assert!(i < self.filled, "datagram {i} of a batch of {}", self.filled);
+        self.raw.message(i)
     }
 
     /// Receives as many datagrams as are there, one at least, and returns how many.
@@ -105,74 +117,55 @@ impl RecvBatch {
     /// EAGAIN if there is none.
     pub fn recv(&mut self, fd: &SysFd) -> Result<usize> {
         self.filled = 0;
-        self.filled = self.recv_some(fd)?;
+        self.filled = self.raw.recv(fd, &mut self.room)?;
         Ok(self.filled)
-    }
-
-    #[cfg(not(target_os = "linux"))]
-    fn recv_some(&mut self, fd: &SysFd) -> Result<usize> {
-        for i in 0..self.messages.len() {
-            let mut bufs = [std::io::IoSliceMut::new(&mut self.bytes[i * self.size..][..self.size])];
-            let control = &mut self.control[i * self.control_size..][..self.control_size];
-            match super::recv_msg(fd, &mut bufs, control, 0) {
-                Ok(r) => {
-                    let super::Received { len, control_len, flags, from, fds: _ } = r;
-                    self.messages[i] = Message { len, control_len, flags, from };
-                }
-                Err(err) if i == 0 => return Err(err),
-                Err(_) => return Ok(i),
-            }
-        }
-        Ok(self.messages.len())
     }
 }
 
-/// Room for the headers of datagrams to send.
+/// Room for the headers and addresses of datagrams over IP to send.
 pub struct SendBatch {
-    #[cfg(target_os = "linux")]
-    raw: linux::Raw,
-    #[cfg(not(target_os = "linux"))]
     count: usize,
+    raw: imp::RawSend,
 }
 
 impl std::fmt::Debug for SendBatch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SendBatch").finish_non_exhaustive()
+        f.debug_struct("SendBatch").field("capacity", &self.capacity()).finish_non_exhaustive()
     }
 }
 
-/// A datagram to send: its bytes, to whom (none: the peer), and control data.
-pub type Outgoing<'a> = (IoSlice<'a>, Option<&'a SockAddr>, &'a [u8]);
+/// A datagram to send.
+#[derive(Copy, Clone, Debug)]
+pub struct Outgoing<'a> {
+    /// Its bytes.
+    pub bytes: &'a [u8],
+    /// To whom; none: the peer.
+    pub to: Option<SocketAddr>,
+}
 
 impl SendBatch {
     /// Room for `count` datagrams a call.
     pub fn new(count: usize) -> SendBatch {
-        SendBatch {
-            #[cfg(target_os = "linux")]
-            raw: linux::Raw::new(count),
-            #[cfg(not(target_os = "linux"))]
-            count,
-        }
+        SendBatch { count, raw: imp::RawSend::new(count) }
     }
 
-    /// Sends the first of `datagrams`, as many as there is room for, and returns how many.
+    /// How many datagrams a call can send.
+    pub fn capacity(&self) -> usize {
+        self.count
+    }
+
+    /// Sends the first of `count` datagrams, as many as there is room for, and returns how many. `get` is asked for
+    /// each, once and in order, maybe for more than were sent.
     ///
     /// # Errors
     /// What happened to the very first; what happens to a later one is reported when it is the first of a call.
-    pub fn send(&mut self, fd: &SysFd, datagrams: &[Outgoing<'_>]) -> Result<usize> {
-        self.send_some(fd, datagrams)
-    }
-
-    #[cfg(not(target_os = "linux"))]
-    fn send_some(&mut self, fd: &SysFd, datagrams: &[Outgoing<'_>]) -> Result<usize> {
-        for (i, (bytes, to, control)) in datagrams.iter().take(self.count).enumerate() {
-            match super::send_msg(fd, &[*bytes], control, *to) {
-                Ok(_) => {}
-                Err(err) if i == 0 => return Err(err),
-                Err(_) => return Ok(i),
-            }
-        }
-        Ok(datagrams.len().min(self.count))
+    pub fn send<'a>(
+        &mut self,
+        fd: &SysFd,
+        count: usize,
+        get: impl FnMut(usize) -> Outgoing<'a>,
+    ) -> Result<usize> {
+        self.raw.send(fd, count.min(self.count), get)
     }
 }
 
@@ -182,12 +175,13 @@ mod linux {
 
     use super::*;
     use crate::errno::check;
+    use crate::msg::ip::IpName;
 
     /// The arrays that the two calls work on.
-    pub(super) struct Raw {
+    struct Raw {
         headers: Box<[libc::mmsghdr]>,
         iovecs: Box<[libc::iovec]>,
-        names: Box<[libc::sockaddr_storage]>,
+        names: Box<[IpName]>,
     }
 
     // SAFETY: the pointers in the headers are used within one call with exclusive access to the batch only.
@@ -195,81 +189,161 @@ mod linux {
     // SAFETY: as above.
     unsafe impl Sync for Raw {}
 
-    fn zeroed<T: Copy>(count: usize) -> Box<[T]> {
-        // SAFETY: used for mmsghdr, iovec and sockaddr_storage, for all of which zero is a value.
-        vec![unsafe { mem::zeroed::<T>() }; count].into_boxed_slice()
-    }
-
     impl Raw {
-        pub(super) fn new(count: usize) -> Raw {
-            Raw { headers: zeroed(count), iovecs: zeroed(count), names: zeroed(count) }
+        fn new(count: usize) -> Raw {
+            // SAFETY: zero is a value of both, an empty one.
+            let (header, iovec) = unsafe { (mem::zeroed::<libc::mmsghdr>(), mem::zeroed::<libc::iovec>()) };
+            Raw {
+                headers: vec![header; count].into_boxed_slice(),
+                iovecs: vec![iovec; count].into_boxed_slice(),
+                names: vec![IpName::NONE; count].into_boxed_slice(),
+            }
         }
     }
 
-    impl RecvBatch {
-        pub(super) fn recv_some(&mut self, fd: &SysFd) -> Result<usize> {
-            let count = self.messages.len();
-            for i in 0..count {
-                let iov_base = self.bytes[i * self.size..].as_mut_ptr().cast();
-                self.raw.iovecs[i] = libc::iovec { iov_base, iov_len: self.size };
-                let hdr = &mut self.raw.headers[i].msg_hdr;
-                hdr.msg_name = (&raw mut self.raw.names[i]).cast();
-                hdr.msg_namelen = mem::size_of::<libc::sockaddr_storage>() as libc::socklen_t;
-                hdr.msg_iov = &raw mut self.raw.iovecs[i];
+    pub(super) struct RawRecv(Raw);
+
+    impl RawRecv {
+        pub(super) fn new(count: usize) -> RawRecv {
+            RawRecv(Raw::new(count))
+        }
+
+        pub(super) fn recv(&mut self, fd: &SysFd, room: &mut Room) -> Result<usize> {
+            let Raw { headers, iovecs, names } = &mut self.0;
+            for (i, header) in headers.iter_mut().enumerate() {
+                let iov_base = room.bytes[i * room.size..].as_mut_ptr().cast();
+                iovecs[i] = libc::iovec { iov_base, iov_len: room.size };
+                let hdr = &mut header.msg_hdr;
+                (hdr.msg_name, hdr.msg_namelen) = names[i].as_mut_ptr();
+                hdr.msg_iov = &raw mut iovecs[i];
                 hdr.msg_iovlen = 1;
-                hdr.msg_control = self.control[i * self.control_size..].as_mut_ptr().cast();
-                hdr.msg_controllen = self.control_size;
+                hdr.msg_control = room.control[i * room.control_size..].as_mut_ptr().cast();
+                hdr.msg_controllen = room.control_size as _;
+                hdr.msg_flags = 0;
             }
-            let (headers, flags) = (self.raw.headers.as_mut_ptr(), libc::MSG_CMSG_CLOEXEC);
+            let (list, count) = (headers.as_mut_ptr(), headers.len());
+            let (flags, wait) = (libc::MSG_CMSG_CLOEXEC, std::ptr::null_mut());
             // SAFETY: `count` headers, each with places in our arrays, writable for the lengths given.
-            let n =
-                check(unsafe { libc::recvmmsg(fd.raw(), headers, count as _, flags, std::ptr::null_mut()) })?;
+            let n = check(unsafe { libc::recvmmsg(fd.raw(), list, count as _, flags as _, wait) })?;
             let n = n.unsigned_abs() as usize;
-            for i in 0..n {
-                self.messages[i] = self.message_of(i);
+            for (name, header) in names.iter_mut().zip(&headers[..n]) {
+                name.set_len(header.msg_hdr.msg_namelen);
             }
             Ok(n)
         }
 
-        fn message_of(&self, i: usize) -> Message {
-            let libc::mmsghdr { msg_hdr: hdr, msg_len } = &self.raw.headers[i];
-            let (storage, len) = (self.raw.names[i], hdr.msg_namelen);
-            let init = |to: *mut socket2::SockAddrStorage, to_len: *mut libc::socklen_t| {
-                // SAFETY: both are a sockaddr_storage; the kernel wrote `len` bytes of ours.
-                unsafe {
-                    to.cast::<libc::sockaddr_storage>().write(storage);
-                    *to_len = len;
-                }
-                Ok(())
-            };
-            // SAFETY: initialised by the closure.
-            let from = unsafe { SockAddr::try_init(init) }.ok().map(|(_, addr)| addr);
-            let from = from.filter(|_| len > 0);
+        pub(super) fn message(&self, i: usize) -> Message {
+            let libc::mmsghdr { msg_hdr: hdr, msg_len } = &self.0.headers[i];
             // A datagram of UDP carries no descriptors, so there are none to take.
-            Message { len: *msg_len as usize, control_len: hdr.msg_controllen, flags: hdr.msg_flags, from }
+            Message { len: *msg_len as usize, control_len: hdr.msg_controllen as _, flags: hdr.msg_flags }
+        }
+
+        pub(super) fn from(&self, i: usize) -> Option<SocketAddr> {
+            self.0.names[i].get()
         }
     }
 
-    impl SendBatch {
-        pub(super) fn send_some(&mut self, fd: &SysFd, datagrams: &[Outgoing<'_>]) -> Result<usize> {
-            let count = datagrams.len().min(self.raw.headers.len());
-            for (i, (bytes, to, control)) in datagrams.iter().take(count).enumerate() {
-                let iov_base = bytes.as_ptr().cast_mut().cast();
-                self.raw.iovecs[i] = libc::iovec { iov_base, iov_len: bytes.len() };
-                let hdr = &mut self.raw.headers[i].msg_hdr;
-                let (name, len) = crate::msg::raw(*to);
-                hdr.msg_name = name.cast_mut().cast();
-                hdr.msg_namelen = len;
-                hdr.msg_iov = &raw mut self.raw.iovecs[i];
+    pub(super) struct RawSend(Raw);
+
+    impl RawSend {
+        pub(super) fn new(count: usize) -> RawSend {
+            RawSend(Raw::new(count))
+        }
+
+        pub(super) fn send<'a>(
+            &mut self,
+            fd: &SysFd,
+            count: usize,
+            mut get: impl FnMut(usize) -> Outgoing<'a>,
+        ) -> Result<usize> {
+            let Raw { headers, iovecs, names } = &mut self.0;
+            for i in 0..count {
+                let Outgoing { bytes, to } = get(i);
+                iovecs[i] = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
+                names[i] = to.as_ref().map_or(IpName::NONE, IpName::new);
+                let hdr = &mut headers[i].msg_hdr;
+                let (name, name_len) = names[i].as_ptr();
+                (hdr.msg_name, hdr.msg_namelen) = (name.cast_mut(), name_len);
+                hdr.msg_iov = &raw mut iovecs[i];
                 hdr.msg_iovlen = 1;
-                let control = (!control.is_empty()).then_some(*control);
-                hdr.msg_control = control.map_or(std::ptr::null_mut(), |c| c.as_ptr().cast_mut().cast());
-                hdr.msg_controllen = control.map_or(0, <[u8]>::len);
             }
-            let headers = self.raw.headers.as_mut_ptr();
-            // SAFETY: `count` headers, whose places live as long as `datagrams` and are only read.
-            let n = check(unsafe { libc::sendmmsg(fd.raw(), headers, count as _, crate::msg::SEND_FLAGS) })?;
+            let (list, flags) = (headers.as_mut_ptr(), crate::msg::SEND_FLAGS);
+            // SAFETY: `count` headers, whose places live as long as what `get` lends and are only read.
+            let n = check(unsafe { libc::sendmmsg(fd.raw(), list, count as _, flags as _) })?;
             Ok(n.unsigned_abs() as usize)
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod plain {
+    use std::io::{IoSlice, IoSliceMut};
+
+    use socket2::SockAddr;
+
+    use super::*;
+    use crate::msg::{Received, recv_msg, send_msg};
+
+    #[derive(Clone, Default)]
+    struct Got {
+        message: Message,
+        from: Option<SocketAddr>,
+    }
+
+    pub(super) struct RawRecv(Vec<Got>);
+
+    impl RawRecv {
+        pub(super) fn new(count: usize) -> RawRecv {
+            RawRecv(vec![Got::default(); count])
+        }
+
+        pub(super) fn recv(&mut self, fd: &SysFd, room: &mut Room) -> Result<usize> {
+            for (i, got) in self.0.iter_mut().enumerate() {
+                let mut bufs = [IoSliceMut::new(&mut room.bytes[i * room.size..][..room.size])];
+                let control = &mut room.control[i * room.control_size..][..room.control_size];
+                match recv_msg(fd, &mut bufs, control, 0) {
+                    Ok(Received { len, control_len, flags, from, fds: _ }) => {
+                        got.message = Message { len, control_len, flags };
+                        got.from = from.and_then(|addr| addr.as_socket());
+                    }
+                    Err(err) if i == 0 => return Err(err),
+                    Err(_) => return Ok(i),
+                }
+            }
+            Ok(self.0.len())
+        }
+
+        pub(super) fn message(&self, i: usize) -> Message {
+            self.0[i].message
+        }
+
+        pub(super) fn from(&self, i: usize) -> Option<SocketAddr> {
+            self.0[i].from
+        }
+    }
+
+    pub(super) struct RawSend;
+
+    impl RawSend {
+        pub(super) fn new(_count: usize) -> RawSend {
+            RawSend
+        }
+
+        pub(super) fn send<'a>(
+            &mut self,
+            fd: &SysFd,
+            count: usize,
+            mut get: impl FnMut(usize) -> Outgoing<'a>,
+        ) -> Result<usize> {
+            for i in 0..count {
+                let Outgoing { bytes, to } = get(i);
+                match send_msg(fd, &[IoSlice::new(bytes)], &[], to.map(SockAddr::from).as_ref()) {
+                    Ok(_) => {}
+                    Err(err) if i == 0 => return Err(err),
+                    Err(_) => return Ok(i),
+                }
+            }
+            Ok(count)
         }
     }
 }

@@ -68,6 +68,15 @@ impl ControlMessage<'_> {
         self.data.first_chunk().map(|b| i32::from_ne_bytes(*b))
     }
 
+    /// The length of the datagrams that the system has put together, if that is what it is. UDP_GRO.
+    pub fn as_segment_size(&self) -> Option<usize> {
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        if self.level == libc::SOL_UDP && self.kind == libc::UDP_GRO {
+            return self.as_int().and_then(|size| usize::try_from(size).ok());
+        }
+        None
+    }
+
     /// The numbers of passed descriptors, if it is `SCM_RIGHTS`.
     fn rights(&self) -> impl Iterator<Item = RawFd> + '_ {
         let is_rights = self.level == libc::SOL_SOCKET && self.kind == libc::SCM_RIGHTS;

@@ -1,4 +1,4 @@
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixDatagram;
 
@@ -52,18 +52,67 @@ fn descriptors_that_come_are_owned_and_close_on_exec() {
     }
 }
 
+fn outgoing(bytes: &[u8], to: SocketAddr) -> Outgoing<'_> {
+    Outgoing { bytes, to: Some(to) }
+}
+
 #[test]
 fn a_batch_goes_and_comes() {
     let (a, b, to) = pair();
+    let (to, me) = (to.as_socket().unwrap(), crate::sock::local_addr(&a).unwrap());
     let payloads: Vec<Vec<u8>> = (0..5u8).map(|i| vec![i; usize::from(i)]).collect();
-    let out: Vec<_> = payloads.iter().map(|p| (IoSlice::new(p), Some(&to), &[][..])).collect();
-    assert_eq!(SendBatch::new(8).send(&a, &out), Ok(5));
+    let mut send = SendBatch::new(8);
+    assert_eq!(send.send(&a, 5, |i| outgoing(&payloads[i], to)), Ok(5));
     let mut batch = RecvBatch::new(3, 4, 0);
     assert_eq!(batch.recv(&b), Ok(3));
     assert_eq!((batch.bytes(0), batch.bytes(1), batch.bytes(2)), (&[][..], &[1][..], &[2, 2][..]));
-    assert_eq!(batch.from(2).and_then(SockAddr::as_socket), Some(crate::sock::local_addr(&a).unwrap()));
+    assert_eq!(batch.from(2), Some(me));
     assert_eq!(batch.recv(&b), Ok(2));
     assert_eq!((batch.len(), batch.bytes(1), batch.is_truncated(1)), (2, &[4; 4][..], false));
     assert_eq!(batch.recv(&b), Err(Errno::EAGAIN));
     assert!(batch.is_empty());
+}
+
+#[test]
+fn a_batch_sends_no_more_than_it_has_room_for() {
+    let (a, b, to) = pair();
+    let to = to.as_socket().unwrap();
+    assert_eq!(SendBatch::new(2).send(&a, 3, |_| outgoing(b"hello", to)), Ok(2));
+    let mut batch = RecvBatch::new(4, 3, 0);
+    assert_eq!(batch.recv(&b), Ok(2));
+    assert_eq!((batch.bytes(1), batch.is_truncated(1)), (&b"hel"[..], true));
+}
+
+#[test]
+fn the_first_datagram_of_a_batch_reports_what_is_wrong_with_it() {
+    let (a, b, to) = pair();
+    let to = to.as_socket().unwrap();
+    let huge = vec![0; 70_000];
+    let mut send = SendBatch::new(2);
+    let mut all = |list: [&[u8]; 2]| send.send(&a, 2, |i| outgoing(list[i], to));
+    assert_eq!(all([b"x", &huge]), Ok(1));
+    assert_eq!(all([&huge, b"x"]), Err(Errno::EMSGSIZE));
+    assert_eq!(RecvBatch::new(4, 1, 0).recv(&b), Ok(1));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn one_buffer_can_be_many_datagrams_both_ways() {
+    let (a, b, to) = pair();
+    let to = to.as_socket().unwrap();
+    if !crate::sockopt::has_udp_segment(&a) {
+        return;
+    }
+    let bytes: Vec<u8> = (0..250).collect();
+    assert_eq!(send_segments_ip(&a, &bytes, 100, Some(&to)), Ok(250));
+    let mut batch = RecvBatch::new(4, 300, 64);
+    assert_eq!(batch.recv(&b), Ok(3));
+    assert_eq!((batch.bytes(0), batch.bytes(2)), (&bytes[..100], &bytes[200..]));
+    if !crate::sockopt::set_udp_gro(&b, true).unwrap() {
+        return;
+    }
+    assert_eq!(send_segments_ip(&a, &bytes, 100, Some(&to)), Ok(250));
+    assert_eq!(batch.recv(&b), Ok(1));
+    assert_eq!(batch.bytes(0), &bytes[..]);
+    assert_eq!(batch.control(0).find_map(|piece| piece.as_segment_size()), Some(100));
 }
