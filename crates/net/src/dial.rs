@@ -2,6 +2,7 @@
 //!
 //! * this file: the `Dialer` and the order in which addresses are tried;
 //! * `dial/connect.rs`: one attempt;
+//! * `dial/udp.rs`: sockets for datagrams;
 //! * `dial/race.rs`: two families at a time (Happy Eyeballs).
 
 use std::net::SocketAddr;
@@ -13,12 +14,13 @@ use std::{fmt, io};
 use gopark_sched::context::Context;
 
 use crate::addr::TcpAddr;
-use crate::error::{AddrError, Cause, OpError};
+use crate::error::{AddrError, Cause, OpError, UnknownNetworkError};
 use crate::ipsock::{Network, internet_addr_list, partition};
 use crate::{Conn, KeepAliveConfig, TcpConn};
 
 mod connect;
 pub(crate) mod race;
+mod udp;
 
 use race::{Racer, race};
 
@@ -298,7 +300,7 @@ impl Dialer {
     ///
     /// Go: net/dial.go Dialer.Dial
     pub fn dial(&self, network: &str, address: &str) -> io::Result<Box<dyn Conn>> {
-        Ok(Box::new(self.dial_tcp(network, address)?))
+        self.dial_context(&Context::background(), network, address)
     }
 
     /// As [`Dialer::dial`], for no longer than until `ctx` is done. Once the connection is there the context does
@@ -329,7 +331,10 @@ impl Dialer {
     /// Go: net/dial.go Dialer.DialContext
     #[doc(alias = "DialContext")]
     pub fn dial_context(&self, ctx: &Context, network: &str, address: &str) -> io::Result<Box<dyn Conn>> {
-        Ok(Box::new(self.dial_tcp_context(ctx, network, address)?))
+        match Network::parse(network) {
+            Ok(net) if net.is_udp() => Ok(Box::new(self.dial_udp_context(ctx, network, address)?)),
+            _ => Ok(Box::new(self.dial_tcp_context(ctx, network, address)?)),
+        }
     }
 
     /// As [`Dialer::dial`], with the concrete type.
@@ -375,12 +380,12 @@ impl Dialer {
     /// Go: net/tcpsock.go Dialer.DialTCP
     #[doc(alias = "DialTCP")]
     pub fn dial_tcp_context(&self, ctx: &Context, network: &str, address: &str) -> io::Result<TcpConn> {
-        let own = self.deadline_from(Instant::now());
-        // Go: the earliest of all
-        let deadline = [own, ctx.deadline()].into_iter().flatten().min();
-        let resolved = Network::parse(network)
-            .map_err(Cause::from)
-            .and_then(|net| Ok((net, self.resolve(ctx, net, address, deadline)?)));
+        let deadline = self.deadline_under(ctx);
+        let resolved = match Network::parse(network) {
+            Ok(net) if !net.is_udp() => Ok(net),
+            _ => Err(Cause::from(UnknownNetworkError(network.to_owned()))),
+        };
+        let resolved = resolved.and_then(|net| Ok((net, self.resolve(ctx, net, address, deadline)?)));
         match resolved {
             Ok((net, addrs)) => self.dial_addrs(ctx, net, addrs, deadline),
             Err(cause) => Err(OpError::new("dial", network.to_owned(), cause).into()),
@@ -490,6 +495,17 @@ impl Attempt {
     /// Go: net/dial.go sysDialer.dialSerial
     #[doc(alias = "dialSerial")]
     fn serial(&self, ctx: &Context, addrs: &[TcpAddr], deadline: Option<Instant>) -> io::Result<TcpConn> {
+        self.serial_with(ctx, addrs, deadline, |raddr, share| self.connect(raddr, share, ctx))
+    }
+
+    /// [`Attempt::serial`] for whatever `connect` makes; it gets an address and its share of the time.
+    fn serial_with<T>(
+        &self,
+        ctx: &Context,
+        addrs: &[TcpAddr],
+        deadline: Option<Instant>,
+        connect: impl Fn(&TcpAddr, Option<Instant>) -> Result<T, Cause>,
+    ) -> io::Result<T> {
         let mut first_err = None;
         for (i, raddr) in addrs.iter().enumerate() {
             if let Some(e) = ctx.err() {
@@ -502,7 +518,7 @@ impl Attempt {
                     None => return Err(self.error(Some(raddr), Cause::Timeout)),
                 },
             };
-            match self.connect(raddr, share, ctx) {
+            match connect(raddr, share) {
                 Ok(conn) => return Ok(conn),
                 Err(cause) => {
                     first_err.get_or_insert_with(|| self.error(Some(raddr), cause));
@@ -514,8 +530,8 @@ impl Attempt {
 
     fn error(&self, raddr: Option<&TcpAddr>, cause: Cause) -> io::Error {
         OpError::new("dial", self.network.as_str(), cause)
-            .with_source(raddr.and(self.dialer.local_addr).map(Into::into))
-            .with_addr(raddr.map(|&addr| addr.into()))
+            .with_source(raddr.and(self.dialer.local_addr).map(|addr| self.network.addr(addr)))
+            .with_addr(raddr.map(|&addr| self.network.addr(addr)))
             .into()
     }
 }

@@ -267,7 +267,10 @@ impl ListenConfig {
     ///
     /// Go: net/dial.go ListenConfig.Listen
     pub fn listen(&self, network: &str, address: &str) -> io::Result<Box<dyn Listener>> {
-        Ok(Box::new(self.listen_tcp(network, address)?))
+        match resolve(network, address)? {
+            (net, laddr) if net.is_udp() => Err(unexpected_type(net, laddr, address)),
+            (net, laddr) => Ok(Box::new(self.listen_on(net, laddr)?)),
+        }
     }
 
     /// As [`ListenConfig::listen`], with the concrete type.
@@ -287,7 +290,7 @@ impl ListenConfig {
     /// Go: net/tcpsock.go ListenTCP
     pub fn listen_tcp(&self, network: &str, address: &str) -> io::Result<TcpListener> {
         match resolve(network, address)? {
-            (net, laddr) if net.is_udp() => Err(unexpected_type(net, laddr, address)),
+            (net, _) if net.is_udp() => Err(unknown(network)),
             (net, laddr) => self.listen_on(net, laddr),
         }
     }
@@ -312,7 +315,10 @@ impl ListenConfig {
     /// Go: net/dial.go ListenConfig.ListenPacket
     #[doc(alias = "ListenPacket")]
     pub fn listen_packet(&self, network: &str, address: &str) -> io::Result<Box<dyn PacketConn>> {
-        Ok(Box::new(self.listen_udp(network, address)?))
+        match resolve(network, address)? {
+            (net, laddr) if net.is_udp() => Ok(Box::new(self.listen_udp_on(net, laddr.into())?)),
+            (net, laddr) => Err(unexpected_type(net, laddr, address)),
+        }
     }
 
     /// As [`ListenConfig::listen_packet`], with the concrete type.
@@ -332,7 +338,7 @@ impl ListenConfig {
     pub fn listen_udp(&self, network: &str, address: &str) -> io::Result<UdpConn> {
         match resolve(network, address)? {
             (net, laddr) if net.is_udp() => self.listen_udp_on(net, laddr.into()),
-            (net, laddr) => Err(unexpected_type(net, laddr, address)),
+            _ => Err(unknown(network)),
         }
     }
 
@@ -418,6 +424,12 @@ fn resolve(network: &str, address: &str) -> io::Result<(Network, TcpAddr)> {
         Ok((net, laddr.ok_or(Cause::MissingAddress)?))
     });
     resolved.map_err(|cause| OpError::new("listen", network.to_owned(), cause).into())
+}
+
+/// A network that the call for one type is not for. Go: ListenTCP, ListenUDP
+#[cold]
+fn unknown(network: &str) -> io::Error {
+    OpError::new("listen", network.to_owned(), UnknownNetworkError(network.to_owned())).into()
 }
 
 /// A network of datagrams for a listener, or of connections for a socket for datagrams.
