@@ -77,7 +77,8 @@ impl NewSocket {
 
     pub(crate) fn bind(&self, laddr: &TcpAddr) -> Result<(), Cause> {
         let addr = to_sockaddr(laddr, self.family)?;
-        check("bind", self.socket.bind(&SockAddr::from(addr)))
+        let bound = sock::bind_fd(self.socket.as_fd(), &SockAddr::from(addr));
+        check("bind", bound.map_err(io::Error::from))
     }
 }
 
@@ -107,7 +108,7 @@ pub(crate) fn listen_stream(
     new.bind(laddr)?;
     // As long a queue as the administrator allows, unless the program knows better.
     let backlog = options.backlog.map_or_else(sock::somaxconn, |n| i32::try_from(n).unwrap_or(i32::MAX));
-    check("listen", new.socket.listen(backlog))?;
+    check("listen", sock::listen_fd(new.socket.as_fd(), backlog).map_err(io::Error::from))?;
     NetFd::register(new.socket.into(), FdKind::LISTENER, network, None)
 }
 

@@ -1,7 +1,7 @@
 //! Sockets: making, naming, connecting. Addresses are std's; socket2 translates them.
 
 use std::net::{Shutdown, SocketAddr};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
 
 use socket2::{Domain, Protocol, SockAddr, SockRef, Type};
@@ -44,6 +44,7 @@ pub fn tcp_socket(addr: &SocketAddr) -> Result<OwnedFd> {
 /// # Errors
 /// EMFILE, ENFILE at the descriptor limits.
 pub fn socket(domain: Domain, ty: Type, protocol: Option<Protocol>) -> Result<OwnedFd> {
+    hook::socket(-1)?;
     #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
     let ty = ty.nonblocking();
     let socket = errno(socket2::Socket::new(domain, ty, protocol))?; // close-on-exec by socket2
@@ -54,12 +55,24 @@ pub fn socket(domain: Domain, ty: Type, protocol: Option<Protocol>) -> Result<Ow
 
 /// bind(2).
 pub fn bind(fd: &SysFd, addr: &SocketAddr) -> Result<()> {
-    errno(sock(fd)?.get().bind(&SockAddr::from(*addr)))
+    bind_fd(sock(fd)?.0, &SockAddr::from(*addr))
+}
+
+/// [`bind`] for a descriptor that is in no cell yet, and an address of any family.
+pub fn bind_fd(fd: BorrowedFd<'_>, addr: &SockAddr) -> Result<()> {
+    hook::bind(fd.as_raw_fd())?;
+    errno(SockRef::from(&fd).bind(addr))
 }
 
 /// listen(2).
 pub fn listen(fd: &SysFd, backlog: i32) -> Result<()> {
-    errno(sock(fd)?.get().listen(backlog))
+    listen_fd(sock(fd)?.0, backlog)
+}
+
+/// [`listen`] for a descriptor that is in no cell yet.
+pub fn listen_fd(fd: BorrowedFd<'_>, backlog: i32) -> Result<()> {
+    hook::listen(fd.as_raw_fd())?;
+    errno(SockRef::from(&fd).listen(backlog))
 }
 
 /// accept4(2): the connection, non-blocking and close-on-exec, and the peer's address.
@@ -67,7 +80,7 @@ pub fn listen(fd: &SysFd, backlog: i32) -> Result<()> {
 /// # Errors
 /// EAGAIN when none waits; ECONNABORTED when it is gone already; EMFILE, ENFILE at the descriptor limits.
 pub fn accept4(fd: &SysFd) -> Result<(OwnedFd, SocketAddr)> {
-    hook::accept()?;
+    hook::accept(fd.raw())?;
     accept::accept(fd)
 }
 
@@ -105,7 +118,7 @@ mod accept {
 
 /// connect(2). EINPROGRESS means that writability will tell.
 pub fn connect(fd: &SysFd, addr: &SocketAddr) -> Result<()> {
-    hook::connect()?;
+    hook::connect(fd.raw())?;
     errno(sock(fd)?.get().connect(&SockAddr::from(*addr)))
 }
 
@@ -116,17 +129,22 @@ pub fn shutdown(fd: &SysFd, how: Shutdown) -> Result<()> {
 
 /// getsockname(2).
 pub fn local_addr(fd: &SysFd) -> Result<SocketAddr> {
+    hook::local_addr(fd.raw())?;
     to_std(&errno(sock(fd)?.get().local_addr())?)
 }
 
 /// getpeername(2).
 pub fn peer_addr(fd: &SysFd) -> Result<SocketAddr> {
+    hook::peer_addr(fd.raw())?;
     to_std(&errno(sock(fd)?.get().peer_addr())?)
 }
 
 /// The socket's pending error, SO_ERROR, which reading clears.
 pub fn so_error(fd: &SysFd) -> Result<Option<Errno>> {
-    hook::so_error()?;
+    hook::so_error(fd.raw())?;
+    if let Err(errno) = hook::pending_error(fd.raw()) {
+        return Ok(Some(errno));
+    }
     Ok(errno(sock(fd)?.get().take_error())?.map(|err| Errno::of(&err)))
 }
 

@@ -50,7 +50,8 @@ impl SysFd {
     /// # Errors
     /// What close(2) reports; EBADF the second time. It is closed even so.
     pub fn close(&self) -> Result<()> {
-        self.close_once().and_then(|()| hook::close())
+        let fd = self.raw();
+        self.close_once().and_then(|()| hook::close(fd))
     }
 
     fn close_once(&self) -> Result<()> {
@@ -69,6 +70,7 @@ impl SysFd {
     /// # Errors
     /// EMFILE at the descriptor limit.
     pub fn dup(&self) -> Result<OwnedFd> {
+        hook::dup(self.raw())?;
         // SAFETY: a plain system call.
         let fd = check(unsafe { libc::fcntl(self.raw(), libc::F_DUPFD_CLOEXEC, 0) })?;
         // SAFETY: fresh, and nobody else knows it.
