@@ -1,6 +1,6 @@
 //! Every check, in order, with timings. What passes here passes in CI: CI runs this and nothing else.
 
-use crate::{cmd, loom, sim, tidy, tools};
+use crate::{cmd, fuzz, loom, sim, tidy, tools};
 use anyhow::{Context, Result, bail};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -27,6 +27,7 @@ const STEPS: &[Step] = &[
     },
     Step { name: "loom", about: "cargo xtask loom, with at most 2 preemptions", run: models },
     Step { name: "sim", about: "cargo xtask sim, with 30,000 schedules", run: schedules },
+    Step { name: "fuzz", about: "cargo xtask fuzz: each parser for 12 s", run: fuzz::step },
     Step { name: "doc", about: "cargo doc --no-deps --workspace with -D warnings", run: doc },
 ];
 

@@ -15,6 +15,7 @@ mod bench {
 }
 mod ci;
 mod cmd;
+mod fuzz;
 mod loom;
 mod sim;
 mod soak;
@@ -32,6 +33,7 @@ usage: cargo xtask COMMAND [ARGUMENTS]
   loom [FILTER]     the loom models of the lock-free parts (FILTER: part of a test's name)
   sim [ARGS...]     the whole scheduler in a simulated machine: 100,000 schedules (--schedules N, --seed N,
                     --only SCENARIO, --procs N)
+  fuzz [ARGS...]    the parsers, with inputs that libFuzzer finds (TARGET..., --seconds N for each)
   soak [ARGS...]    everything at random for ten minutes (--minutes N, --seed N, --procs N)
   bench [ARGS...]   the benchmarks; `cargo xtask bench help` says more
   help              this text
@@ -45,6 +47,7 @@ fn main() -> ExitCode {
         "tidy" => tidy::run(&args),
         "loom" => loom::run(&args),
         "sim" => sim::run(&args),
+        "fuzz" => fuzz::run(&args),
         "soak" => soak::run(&args),
         "bench" => bench::run(&args),
         "help" | "--help" | "-h" => {

@@ -50,6 +50,13 @@ const TOOLS: &[Tool] = &[
         install: "nc (Debian: netcat-openbsd); without it the test that drives `proxy` with it skips, loudly",
     },
     Tool {
+        name: "c++",
+        probe: ("c++", &["--version"]),
+        component: "",
+        required: false,
+        install: "a C++ compiler (Debian: g++); without it the fuzzer cannot be built, and its step skips, loudly",
+    },
+    Tool {
         name: "go",
         probe: ("go", &["version"]),
         component: "",
@@ -84,4 +91,9 @@ fn present(tool: &Tool) -> bool {
 
 fn added_by_rustup(tool: &Tool) -> bool {
     !tool.component.is_empty() && cmd::succeeds("rustup", &["component", "add", tool.component])
+}
+
+/// Whether there is what libFuzzer is built with.
+pub(crate) fn has_cxx() -> bool {
+    cmd::succeeds("c++", &["--version"])
 }

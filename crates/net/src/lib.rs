@@ -50,6 +50,8 @@ mod conn_methods;
 mod dial;
 mod error;
 mod fd;
+#[doc(hidden)]
+pub mod for_fuzz;
 mod hardware_addr;
 mod incoming;
 mod interface;
