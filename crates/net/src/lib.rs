@@ -62,6 +62,7 @@ mod lookup;
 mod packet_conn;
 mod port;
 mod protocol;
+mod resolve_addr;
 mod sock;
 mod tcp_conn;
 mod tcp_listener;
