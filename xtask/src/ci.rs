@@ -1,6 +1,6 @@
 //! Every check, in order, with timings. What passes here passes in CI: CI runs this and nothing else.
 
-use crate::{cmd, fuzz, loom, sim, tidy, tools};
+use crate::{cmd, fuzz, loom, peers, sim, tidy, tools};
 use anyhow::{Context, Result, bail};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -18,6 +18,7 @@ const STEPS: &[Step] = &[
     Step { name: "clippy", about: "cargo clippy --workspace --all-targets -- -D warnings", run: clippy },
     Step { name: "tidy", about: "cargo xtask tidy", run: || tidy::run(&[]) },
     Step { name: "test", about: "cargo test --workspace", run: test },
+    Step { name: "peers", about: "cargo xtask peers", run: || peers::run(&[]) },
     Step { name: "epoll", about: "tests of poll and net with --cfg netpoll=\"epoll\"", run: epoll },
     Step { name: "deque", about: "tests of sched with --cfg runq=\"deque\"", run: deque },
     Step {

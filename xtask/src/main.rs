@@ -17,6 +17,7 @@ mod ci;
 mod cmd;
 mod fuzz;
 mod loom;
+mod peers;
 mod sim;
 mod soak;
 mod tidy;
@@ -35,6 +36,8 @@ usage: cargo xtask COMMAND [ARGUMENTS]
                     --only SCENARIO, --procs N)
   fuzz [ARGS...]    the parsers, with inputs that libFuzzer finds (TARGET..., --seconds N for each)
   soak [ARGS...]    everything at random for ten minutes (--minutes N, --seed N, --procs N)
+  peers [CHECK...]  the examples against curl, nginx, redis-benchmark, openssl, dnsmasq and a lossy link; what is
+                    missing is named and skipped (--list: the checks)
   bench [ARGS...]   the benchmarks; `cargo xtask bench help` says more
   help              this text
 ";
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
         "sim" => sim::run(&args),
         "fuzz" => fuzz::run(&args),
         "soak" => soak::run(&args),
+        "peers" => peers::run(&args),
         "bench" => bench::run(&args),
         "help" | "--help" | "-h" => {
             print!("{HELP}");

@@ -3,7 +3,7 @@
 #![allow(unsafe_code)]
 
 use gopark_examples::flags::Flags;
-use gopark_net::{Runtime, TcpConn, spawn};
+use gopark_net::{Dialer, Runtime, spawn};
 use std::error::Error;
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -20,7 +20,7 @@ fn run(mut flags: Flags) -> Result<(), Box<dyn Error>> {
     // SAFETY: no code here keeps a thread-local, or anything else of a thread, across a call that may block: Stdout
     // takes its lock for each write, and such a write is a plain system call.
     unsafe { Runtime::start()? };
-    let conn = Arc::new(TcpConn::connect(&addr)?);
+    let conn = Arc::new(Dialer::new().dial_tcp("tcp", &addr)?);
     let sending = Arc::clone(&conn);
     // Reading the terminal blocks a thread, so it gets its own; gopark's calls work there too. It ends with the
     // process if the peer finishes first.

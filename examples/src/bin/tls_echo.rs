@@ -18,7 +18,7 @@ const HELP: &str = "\
 usage: tls_echo [FLAGS]
 
   --addr HOST:PORT       where to listen (default 127.0.0.1:9443; port 0 lets the system choose)
-  --cert FILE            the certificates to show, in PEM (default: one made for this run, for localhost, 127.0.0.1, ::1)
+  --cert FILE            the certificates to show, in PEM (default: one made for this run, for localhost)
   --key FILE             the key of the first certificate, in PEM
   --write-cert FILE      write the certificate made for this run to FILE, so that clients can trust it
   --idle-timeout-s N     close a connection that sends nothing, or takes nothing, for N seconds (default 30; 0: never)

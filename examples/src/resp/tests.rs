@@ -154,7 +154,9 @@ proptest! {
 
     /// Anything at all: no panic, no more memory than came, and the same whatever the pieces.
     #[test]
-    fn noise_does_no_harm(bytes in vec(prop_oneof![any::<u8>(), prop::sample::select(b"*$\r\n0123 ".to_vec())], 0..300)) {
+    fn noise_does_no_harm(
+        bytes in vec(prop_oneof![any::<u8>(), prop::sample::select(b"*$\r\n0123 ".to_vec())], 0..300),
+    ) {
         let whole = commands(&bytes, 1000);
         let pieces = commands(&bytes, 1);
         prop_assert_eq!(&whole.0, &pieces.0);
