@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
-use crate::zone;
+use crate::{UnixAddr, zone};
 
 /// The address of one end of a connection, or of a listener.
 ///
@@ -25,6 +25,8 @@ pub enum Addr {
     Tcp(TcpAddr),
     /// A UDP end point.
     Udp(UdpAddr),
+    /// A Unix socket.
+    Unix(UnixAddr),
 }
 
 /// The address of a TCP end point.
@@ -131,7 +133,7 @@ impl fmt::Display for UdpAddr {
 }
 
 impl Addr {
-    /// The name of the network: `tcp` or `udp`.
+    /// The name of the network: `tcp`, `udp`, `ip`, `unix`, `unixgram` or `unixpacket`.
     ///
     /// # Examples
     ///
@@ -146,6 +148,7 @@ impl Addr {
         match self {
             Addr::Tcp(_) => "tcp",
             Addr::Udp(_) => "udp",
+            Addr::Unix(addr) => addr.network(),
         }
     }
 
@@ -163,6 +166,7 @@ impl Addr {
         match self {
             Addr::Tcp(addr) => addr.socket_addr(),
             Addr::Udp(addr) => addr.socket_addr(),
+            Addr::Unix(_) => None,
         }
     }
 }
@@ -234,6 +238,19 @@ impl From<TcpAddr> for Addr {
     }
 }
 
+/// A TCP end point.
+impl From<SocketAddr> for Addr {
+    fn from(addr: SocketAddr) -> Addr {
+        Addr::Tcp(addr.into())
+    }
+}
+
+impl From<UnixAddr> for Addr {
+    fn from(addr: UnixAddr) -> Addr {
+        Addr::Unix(addr)
+    }
+}
+
 impl From<UdpAddr> for Addr {
     fn from(addr: UdpAddr) -> Addr {
         Addr::Udp(addr)
@@ -245,6 +262,7 @@ impl fmt::Display for Addr {
         match self {
             Addr::Tcp(addr) => addr.fmt(f),
             Addr::Udp(addr) => addr.fmt(f),
+            Addr::Unix(addr) => addr.fmt(f),
         }
     }
 }

@@ -717,12 +717,12 @@ macro_rules! impl_conn {
 }
 
 /// `impl PacketConn` by the methods of the same names of `$conn`; `$kind` is the variant of [`Addr`](crate::Addr) that
-/// it talks to.
+/// it talks to, `$read_from` the method that says who sent a datagram.
 macro_rules! impl_packet_conn {
-    ($conn:ident, $kind:ident) => {
+    ($conn:ident, $kind:ident, $read_from:ident) => {
         impl $crate::PacketConn for $conn {
             fn read_from(&self, buf: &mut [u8]) -> ::std::io::Result<(usize, $crate::Addr)> {
-                let (n, from) = $conn::read_from(self, buf)?;
+                let (n, from) = $conn::$read_from(self, buf)?;
                 Ok((n, from.into()))
             }
 

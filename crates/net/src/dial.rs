@@ -3,7 +3,8 @@
 //! * this file: the `Dialer` and the order in which addresses are tried;
 //! * `dial/connect.rs`: one attempt;
 //! * `dial/udp.rs`: sockets for datagrams;
-//! * `dial/race.rs`: two families at a time (Happy Eyeballs).
+//! * `dial/race.rs`: two families at a time (Happy Eyeballs);
+//! * `dial/unix.rs`: Unix sockets.
 
 use std::net::SocketAddr;
 use std::os::fd::BorrowedFd;
@@ -16,12 +17,14 @@ use gopark_sched::context::Context;
 use crate::addr::TcpAddr;
 use crate::error::{AddrError, Cause, OpError, UnknownNetworkError};
 use crate::ipsock::{Network, internet_addr_list, partition};
-use crate::{Conn, KeepAliveConfig, TcpConn};
+use crate::{Addr, Conn, KeepAliveConfig, TcpConn, UnixAddr};
 
 mod connect;
 pub(crate) mod race;
 mod udp;
+mod unix;
 
+pub(crate) use connect::wait_connected;
 use race::{Racer, race};
 
 /// Go's delay before the other family is tried (RFC 6555).
@@ -100,6 +103,8 @@ pub struct Dialer {
     timeout: Option<Duration>,
     deadline: Option<Instant>,
     local_addr: Option<TcpAddr>,
+    /// Instead of `local_addr`.
+    local_unix: Option<UnixAddr>,
     fallback_delay: Option<Duration>,
     keep_alive: KeepAliveConfig,
     control: Option<DialControl>,
@@ -119,6 +124,7 @@ impl Dialer {
             timeout: None,
             deadline: None,
             local_addr: None,
+            local_unix: None,
             fallback_delay: Some(FALLBACK_DELAY),
             keep_alive: KeepAliveConfig::default(),
             control: None,
@@ -160,7 +166,7 @@ impl Dialer {
     }
 
     /// The local address to dial from. Port 0 is any. Only remote addresses of the same family are tried,
-    /// unless it is a wildcard.
+    /// unless it is a wildcard. With that of a Unix socket only Unix sockets can be dialed, on the same network.
     ///
     /// # Examples
     ///
@@ -172,8 +178,12 @@ impl Dialer {
     /// ```
     ///
     /// Go: net/dial.go Dialer.LocalAddr
-    pub fn local_addr(mut self, addr: impl Into<TcpAddr>) -> Dialer {
-        self.local_addr = Some(addr.into());
+    pub fn local_addr(mut self, addr: impl Into<Addr>) -> Dialer {
+        (self.local_addr, self.local_unix) = match addr.into() {
+            Addr::Tcp(addr) => (Some(addr), None),
+            Addr::Udp(addr) => (Some(addr.end_point()), None),
+            Addr::Unix(addr) => (None, Some(addr)),
+        };
         self
     }
 
@@ -333,6 +343,7 @@ impl Dialer {
     pub fn dial_context(&self, ctx: &Context, network: &str, address: &str) -> io::Result<Box<dyn Conn>> {
         match Network::parse(network) {
             Ok(net) if net.is_udp() => Ok(Box::new(self.dial_udp_context(ctx, network, address)?)),
+            Ok(net) if net.is_unix() => Ok(Box::new(self.dial_unix_name(ctx, net, address)?)),
             _ => Ok(Box::new(self.dial_tcp_context(ctx, network, address)?)),
         }
     }
@@ -382,7 +393,7 @@ impl Dialer {
     pub fn dial_tcp_context(&self, ctx: &Context, network: &str, address: &str) -> io::Result<TcpConn> {
         let deadline = self.deadline_under(ctx);
         let resolved = match Network::parse(network) {
-            Ok(net) if !net.is_udp() => Ok(net),
+            Ok(net) if net.is_tcp() => Ok(net),
             _ => Err(Cause::from(UnknownNetworkError(network.to_owned()))),
         };
         let resolved = resolved.and_then(|net| Ok((net, self.resolve(ctx, net, address, deadline)?)));
@@ -450,6 +461,9 @@ impl Dialer {
         if address.is_empty() {
             return Err(Cause::MissingAddress);
         }
+        if let Some(local) = &self.local_unix {
+            return Err(mismatched(local.to_string()));
+        }
         let mut addrs = internet_addr_list(ctx, network, address, deadline)?;
         if let Some(local) = self.local_addr
             && !local.is_wildcard()
@@ -464,6 +478,11 @@ impl Dialer {
     }
 }
 
+/// Go: net/dial.go Resolver.resolveAddrList
+fn mismatched(local: String) -> Cause {
+    AddrError { err: "mismatched local address type", addr: local }.into()
+}
+
 impl Default for Dialer {
     fn default() -> Dialer {
         Dialer::new()
@@ -476,6 +495,7 @@ impl fmt::Debug for Dialer {
             .field("timeout", &self.timeout)
             .field("deadline", &self.deadline)
             .field("local_addr", &self.local_addr)
+            .field("local_unix", &self.local_unix)
             .field("fallback_delay", &self.fallback_delay)
             .field("keep_alive", &self.keep_alive)
             .field("control", &self.control.is_some())

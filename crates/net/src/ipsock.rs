@@ -14,7 +14,7 @@ use crate::lookup::lookup_host;
 use crate::port::port_of;
 use crate::{Addr, UdpAddr};
 
-/// A network over IP that `listen`, `listen_packet` and `dial` know.
+/// A network that `listen`, `listen_packet` and `dial` know.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Network {
     /// Either family.
@@ -27,6 +27,17 @@ pub(crate) enum Network {
     Udp,
     Udp4,
     Udp6,
+    /// Packets of a protocol over IP, whose name or number follows after a colon.
+    #[expect(dead_code)]
+    Ip,
+    #[expect(dead_code)]
+    Ip4,
+    #[expect(dead_code)]
+    Ip6,
+    /// Unix sockets: streams, datagrams, packets in sequence.
+    Unix,
+    Unixgram,
+    Unixpacket,
 }
 
 /// The family that a network asks for by its name.
@@ -62,8 +73,10 @@ impl Network {
     /// Go: net/dial.go parseNetwork
     #[doc(alias = "parseNetwork")]
     pub(crate) fn parse(name: &str) -> Result<Network, UnknownNetworkError> {
-        use Network::{Tcp, Tcp4, Tcp6, Udp, Udp4, Udp6};
-        let found = [Tcp, Tcp4, Tcp6, Udp, Udp4, Udp6].into_iter().find(|n| n.as_str() == name);
+        use Network::{Tcp, Tcp4, Tcp6, Udp, Udp4, Udp6, Unix, Unixgram, Unixpacket};
+        // Those of IP are no networks without a protocol: see `ip_conn`.
+        let known = [Tcp, Tcp4, Tcp6, Udp, Udp4, Udp6, Unix, Unixgram, Unixpacket];
+        let found = known.into_iter().find(|n| n.as_str() == name);
         found.ok_or_else(|| UnknownNetworkError(name.to_owned()))
     }
 
@@ -75,6 +88,12 @@ impl Network {
             Network::Udp => "udp",
             Network::Udp4 => "udp4",
             Network::Udp6 => "udp6",
+            Network::Ip => "ip",
+            Network::Ip4 => "ip4",
+            Network::Ip6 => "ip6",
+            Network::Unix => "unix",
+            Network::Unixgram => "unixgram",
+            Network::Unixpacket => "unixpacket",
         }
     }
 
@@ -87,11 +106,24 @@ impl Network {
         if self.is_udp() { UdpAddr::from(addr).into() } else { addr.into() }
     }
 
+    pub(crate) const fn is_tcp(self) -> bool {
+        matches!(self, Network::Tcp | Network::Tcp4 | Network::Tcp6)
+    }
+
+    #[expect(dead_code)]
+    pub(crate) const fn is_ip(self) -> bool {
+        matches!(self, Network::Ip | Network::Ip4 | Network::Ip6)
+    }
+
+    pub(crate) const fn is_unix(self) -> bool {
+        matches!(self, Network::Unix | Network::Unixgram | Network::Unixpacket)
+    }
+
     const fn version(self) -> Version {
         match self {
-            Network::Tcp | Network::Udp => Version::Any,
-            Network::Tcp4 | Network::Udp4 => Version::V4,
-            Network::Tcp6 | Network::Udp6 => Version::V6,
+            Network::Tcp4 | Network::Udp4 | Network::Ip4 => Version::V4,
+            Network::Tcp6 | Network::Udp6 | Network::Ip6 => Version::V6,
+            _ => Version::Any,
         }
     }
 
@@ -105,6 +137,8 @@ impl Network {
             (Network::Tcp, false) => "tcp6",
             (Network::Udp, true) => "udp4",
             (Network::Udp, false) => "udp6",
+            (Network::Ip, true) => "ip4",
+            (Network::Ip, false) => "ip6",
             (other, _) => other.as_str(),
         }
     }

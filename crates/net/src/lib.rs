@@ -68,6 +68,10 @@ mod tcp_conn;
 mod tcp_listener;
 mod timeout;
 mod udp_conn;
+mod unix_addr;
+mod unix_conn;
+mod unix_listener;
+mod unix_sock;
 mod with_context;
 mod zone;
 
@@ -116,6 +120,9 @@ pub use packet_conn::PacketConn;
 pub use tcp_conn::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, TcpConn, WriteHalf};
 pub use tcp_listener::TcpListener;
 pub use udp_conn::{Datagram, Datagrams, Outgoing, ReceivedMsg, RecvBatch, SendBatch, UdpConn};
+pub use unix_addr::UnixAddr;
+pub use unix_conn::{UnixConn, UnixCred, UnixMsg};
+pub use unix_listener::UnixListener;
 pub use with_context::{ContextGuard, WithContext};
 
 pub use port::lookup_port;

@@ -12,7 +12,10 @@ use crate::addr::TcpAddr;
 use crate::error::{AddrError, Cause, OpError, UnknownNetworkError};
 use crate::ipsock::{Network, first_ipv4, internet_addr_list};
 use crate::sock::{Control, ListenOptions, listen_datagram, listen_stream};
-use crate::{KeepAliveConfig, Listener, PacketConn, TcpListener, UdpAddr, UdpConn};
+use crate::{
+    Addr, KeepAliveConfig, Listener, PacketConn, TcpListener, UdpAddr, UdpConn, UnixAddr, UnixConn,
+    UnixListener,
+};
 
 /// Listens on `address` of `network`.
 ///
@@ -267,8 +270,11 @@ impl ListenConfig {
     ///
     /// Go: net/dial.go ListenConfig.Listen
     pub fn listen(&self, network: &str, address: &str) -> io::Result<Box<dyn Listener>> {
+        if let Ok(addr) = UnixAddr::resolve(network, address) {
+            return Ok(Box::new(self.listen_unix_named(&addr)?));
+        }
         match resolve(network, address)? {
-            (net, laddr) if net.is_udp() => Err(unexpected_type(net, laddr, address)),
+            (net, laddr) if net.is_udp() => Err(unexpected_type(net, net.addr(laddr), address)),
             (net, laddr) => Ok(Box::new(self.listen_on(net, laddr)?)),
         }
     }
@@ -290,8 +296,8 @@ impl ListenConfig {
     /// Go: net/tcpsock.go ListenTCP
     pub fn listen_tcp(&self, network: &str, address: &str) -> io::Result<TcpListener> {
         match resolve(network, address)? {
-            (net, _) if net.is_udp() => Err(unknown(network)),
-            (net, laddr) => self.listen_on(net, laddr),
+            (net, laddr) if net.is_tcp() => self.listen_on(net, laddr),
+            _ => Err(unknown(network)),
         }
     }
 
@@ -315,9 +321,12 @@ impl ListenConfig {
     /// Go: net/dial.go ListenConfig.ListenPacket
     #[doc(alias = "ListenPacket")]
     pub fn listen_packet(&self, network: &str, address: &str) -> io::Result<Box<dyn PacketConn>> {
+        if let Ok(addr) = UnixAddr::resolve(network, address) {
+            return Ok(Box::new(self.listen_unixgram_named(&addr)?));
+        }
         match resolve(network, address)? {
             (net, laddr) if net.is_udp() => Ok(Box::new(self.listen_udp_on(net, laddr.into())?)),
-            (net, laddr) => Err(unexpected_type(net, laddr, address)),
+            (net, laddr) => Err(unexpected_type(net, net.addr(laddr), address)),
         }
     }
 
@@ -403,6 +412,58 @@ impl ListenConfig {
         }
     }
 
+    /// Listens for Unix connections at `address`: on the network that it belongs to, `unix` or `unixpacket`.
+    ///
+    /// # Errors
+    ///
+    /// As [`UnixListener::bind_addr`].
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// let ln = gopark_net::ListenConfig::new().backlog(16).listen_unix("/run/app.sock")?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
+    /// Go: net/unixsock.go ListenUnix
+    #[doc(alias = "ListenUnix")]
+    pub fn listen_unix(&self, address: impl Into<UnixAddr>) -> io::Result<UnixListener> {
+        UnixListener::bind_with(&address.into(), &self.options())
+    }
+
+    /// A Unix socket for datagrams that is bound to `address`.
+    ///
+    /// # Errors
+    ///
+    /// As [`UnixConn::bind`].
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// let conn = gopark_net::ListenConfig::new().listen_unixgram("/run/app.sock")?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
+    /// Go: net/unixsock.go ListenUnixgram
+    #[doc(alias = "ListenUnixgram")]
+    pub fn listen_unixgram(&self, address: impl Into<UnixAddr>) -> io::Result<UnixConn> {
+        UnixConn::bind_with(&address.into(), &self.options())
+    }
+
+    fn listen_unix_named(&self, addr: &UnixAddr) -> io::Result<UnixListener> {
+        if addr.net() == Network::Unixgram {
+            return Err(unexpected_type(addr.net(), addr.clone(), &addr.to_string()));
+        }
+        UnixListener::bind_with(addr, &self.options())
+    }
+
+    fn listen_unixgram_named(&self, addr: &UnixAddr) -> io::Result<UnixConn> {
+        if addr.net() != Network::Unixgram {
+            return Err(unexpected_type(addr.net(), addr.clone(), &addr.to_string()));
+        }
+        UnixConn::bind_with(addr, &self.options())
+    }
+
     fn options(&self) -> ListenOptions<'_> {
         ListenOptions { control: self.control.as_ref(), backlog: self.backlog, reuse_port: self.reuse_port }
     }
@@ -420,6 +481,9 @@ impl ListenConfig {
 /// Where to listen: of several addresses an IPv4 one. Go: resolveAddrList, addrList.first
 fn resolve(network: &str, address: &str) -> io::Result<(Network, TcpAddr)> {
     let resolved = Network::parse(network).map_err(Cause::from).and_then(|net| {
+        if net.is_unix() {
+            return Err(UnknownNetworkError(network.to_owned()).into());
+        }
         let laddr = first_ipv4(&internet_addr_list(&Context::background(), net, address, None)?);
         Ok((net, laddr.ok_or(Cause::MissingAddress)?))
     });
@@ -434,9 +498,9 @@ fn unknown(network: &str) -> io::Error {
 
 /// A network of datagrams for a listener, or of connections for a socket for datagrams.
 #[cold]
-fn unexpected_type(network: Network, laddr: TcpAddr, address: &str) -> io::Error {
+fn unexpected_type(network: Network, laddr: impl Into<Addr>, address: &str) -> io::Error {
     let cause = AddrError { err: "unexpected address type", addr: address.to_owned() };
-    OpError::new("listen", network.as_str(), cause).with_addr(Some(network.addr(laddr))).into()
+    OpError::new("listen", network.as_str(), cause).with_addr(Some(laddr.into())).into()
 }
 
 impl Default for ListenConfig {

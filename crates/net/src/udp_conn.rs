@@ -403,4 +403,4 @@ fn sender(from: Option<SocketAddr>) -> UdpAddr {
 
 conn_methods!(UdpConn, UdpAddr, "gopark_net::UdpConn::bind(\"127.0.0.1:0\")?");
 impl_conn!(UdpConn);
-impl_packet_conn!(UdpConn, Udp);
+impl_packet_conn!(UdpConn, Udp, read_from);

@@ -24,7 +24,7 @@
 //! | --- | --- |
 //! | [`errno`] | the one error type of this layer |
 //! | [`sysfd`], [`rw`] | the descriptor in a cell; reading and writing it |
-//! | [`sock`], [`sockopt`] | sockets and their options, a function each |
+//! | [`sock`], [`sockopt`], [`cred`] | sockets, their options, who is at the other end, a function each |
 //! | [`netpoll`] | the seam to the poller, and the backends: mio, raw epoll, a scripted fake |
 //! | [`note`] | one event that a thread can sleep until |
 //! | [`time`], [`thread`] | clocks; threads, what they do, how many processors there are for them |
@@ -50,6 +50,7 @@ pub mod backtrace;
 #[cfg(target_os = "linux")]
 mod cgroup;
 pub mod context;
+pub mod cred;
 pub mod errno;
 pub mod fork;
 #[doc(hidden)]

@@ -19,8 +19,9 @@ mod cmsg;
 mod ip;
 
 pub use batch::{Outgoing, RecvBatch, SendBatch};
-pub use cmsg::{Control, ControlBuf, ControlMessage};
+pub use cmsg::{Control, ControlBuf, ControlMessage, rights_len};
 pub use ip::{IpName, peek_from_ip, recv_from_ip, send_segments_ip, send_to_ip};
+pub use libc::{MSG_CTRUNC, MSG_TRUNC};
 
 #[cfg(not(target_vendor = "apple"))]
 const SEND_FLAGS: libc::c_int = libc::MSG_NOSIGNAL;
@@ -64,11 +65,22 @@ impl Received {
 /// recvfrom(2): one message into `buf`, and who sent it.
 #[inline]
 pub fn recv_from(fd: &SysFd, buf: &mut [u8]) -> Result<(usize, Option<SockAddr>)> {
+    recv_from_with(fd, buf, 0)
+}
+
+/// [`recv_from`] that leaves the message where it is. MSG_PEEK.
+pub fn peek_from(fd: &SysFd, buf: &mut [u8]) -> Result<(usize, Option<SockAddr>)> {
+    recv_from_with(fd, buf, libc::MSG_PEEK)
+}
+
+#[inline]
+fn recv_from_with(fd: &SysFd, buf: &mut [u8], flags: libc::c_int) -> Result<(usize, Option<SockAddr>)> {
     let mut received = 0;
     let init = |storage: *mut socket2::SockAddrStorage, len: *mut libc::socklen_t| {
         // SAFETY: the buffer is writable for its length; storage and len are socket2's, large enough for any address.
-        received =
-            unsafe { libc::recvfrom(fd.raw(), buf.as_mut_ptr().cast(), buf.len(), 0, storage.cast(), len) };
+        received = unsafe {
+            libc::recvfrom(fd.raw(), buf.as_mut_ptr().cast(), buf.len(), flags, storage.cast(), len)
+        };
         if received < 0 { Err(std::io::Error::last_os_error()) } else { Ok(()) }
     };
     // SAFETY: on success the kernel has written an address of the length it says, 0 if there is none.

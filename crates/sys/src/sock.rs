@@ -53,6 +53,18 @@ pub fn socket(domain: Domain, ty: Type, protocol: Option<Protocol>) -> Result<Ow
     Ok(socket.into())
 }
 
+/// Two sockets that are connected with each other, both non-blocking and close-on-exec. socketpair(2).
+///
+/// # Errors
+/// EMFILE, ENFILE at the descriptor limits.
+pub fn pair(domain: Domain, ty: Type) -> Result<(OwnedFd, OwnedFd)> {
+    let (a, b) = errno(socket2::Socket::pair(domain, ty, None))?; // close-on-exec by socket2
+    for socket in [&a, &b] {
+        errno(socket.set_nonblocking(true))?;
+    }
+    Ok((a.into(), b.into()))
+}
+
 /// bind(2).
 pub fn bind(fd: &SysFd, addr: &SocketAddr) -> Result<()> {
     bind_fd(sock(fd)?.0, &SockAddr::from(*addr))
@@ -80,6 +92,12 @@ pub fn listen_fd(fd: BorrowedFd<'_>, backlog: i32) -> Result<()> {
 /// # Errors
 /// EAGAIN when none waits; ECONNABORTED when it is gone already; EMFILE, ENFILE at the descriptor limits.
 pub fn accept4(fd: &SysFd) -> Result<(OwnedFd, SocketAddr)> {
+    let (conn, addr) = accept4_any(fd)?;
+    Ok((conn, to_std(&addr)?))
+}
+
+/// [`accept4`] for any family of addresses.
+pub fn accept4_any(fd: &SysFd) -> Result<(OwnedFd, SockAddr)> {
     hook::accept(fd.raw())?;
     accept::accept(fd)
 }
@@ -90,7 +108,7 @@ mod accept {
     use super::*;
     use std::os::fd::FromRawFd;
 
-    pub(super) fn accept(fd: &SysFd) -> Result<(OwnedFd, SocketAddr)> {
+    pub(super) fn accept(fd: &SysFd) -> Result<(OwnedFd, SockAddr)> {
         let flags = libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
         // SAFETY: storage and len are valid places; on success the kernel has written an address of that length.
         let accepted = unsafe {
@@ -100,8 +118,7 @@ mod accept {
                 conn => Ok(OwnedFd::from_raw_fd(conn)),
             })
         };
-        let (conn, addr) = errno(accepted)?;
-        Ok((conn, to_std(&addr)?))
+        errno(accepted)
     }
 }
 
@@ -109,17 +126,22 @@ mod accept {
 mod accept {
     use super::*;
 
-    pub(super) fn accept(fd: &SysFd) -> Result<(OwnedFd, SocketAddr)> {
+    pub(super) fn accept(fd: &SysFd) -> Result<(OwnedFd, SockAddr)> {
         let (conn, addr) = errno(sock(fd)?.get().accept())?; // close-on-exec by socket2
         errno(conn.set_nonblocking(true))?;
-        Ok((conn.into(), to_std(&addr)?))
+        Ok((conn.into(), addr))
     }
 }
 
 /// connect(2). EINPROGRESS means that writability will tell.
 pub fn connect(fd: &SysFd, addr: &SocketAddr) -> Result<()> {
+    connect_any(fd, &SockAddr::from(*addr))
+}
+
+/// [`connect`] for any family of addresses.
+pub fn connect_any(fd: &SysFd, addr: &SockAddr) -> Result<()> {
     hook::connect(fd.raw())?;
-    errno(sock(fd)?.get().connect(&SockAddr::from(*addr)))
+    errno(sock(fd)?.get().connect(addr))
 }
 
 /// shutdown(2).
@@ -129,14 +151,24 @@ pub fn shutdown(fd: &SysFd, how: Shutdown) -> Result<()> {
 
 /// getsockname(2).
 pub fn local_addr(fd: &SysFd) -> Result<SocketAddr> {
+    to_std(&local_addr_any(fd)?)
+}
+
+/// [`local_addr`] for any family of addresses.
+pub fn local_addr_any(fd: &SysFd) -> Result<SockAddr> {
     hook::local_addr(fd.raw())?;
-    to_std(&errno(sock(fd)?.get().local_addr())?)
+    errno(sock(fd)?.get().local_addr())
+}
+
+/// [`peer_addr`] for any family of addresses.
+pub fn peer_addr_any(fd: &SysFd) -> Result<SockAddr> {
+    hook::peer_addr(fd.raw())?;
+    errno(sock(fd)?.get().peer_addr())
 }
 
 /// getpeername(2).
 pub fn peer_addr(fd: &SysFd) -> Result<SocketAddr> {
-    hook::peer_addr(fd.raw())?;
-    to_std(&errno(sock(fd)?.get().peer_addr())?)
+    to_std(&peer_addr_any(fd)?)
 }
 
 /// The socket's pending error, SO_ERROR, which reading clears.

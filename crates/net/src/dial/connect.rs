@@ -92,7 +92,7 @@ impl Attempt {
 /// On error the socket is closed.
 ///
 /// Go: net/fd_unix.go netFD.connect
-fn wait_connected(fd: Fd, deadline: Option<Instant>, ctx: &Context) -> Result<Fd, Cause> {
+pub(crate) fn wait_connected(fd: Fd, deadline: Option<Instant>, ctx: &Context) -> Result<Fd, Cause> {
     let failed = |e| Cause::from_poll("connect", e);
     if deadline.is_some() {
         fd.set_write_deadline(deadline).map_err(failed)?;

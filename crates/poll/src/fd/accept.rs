@@ -69,7 +69,7 @@ impl Fd {
             self.wait_write()?;
             match self.control(sock::so_error)?? {
                 None => {
-                    if self.control(sock::peer_addr)?.is_ok() {
+                    if self.control(sock::peer_addr_any)?.is_ok() {
                         return Ok(());
                     }
                 }

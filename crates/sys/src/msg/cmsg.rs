@@ -98,6 +98,12 @@ pub(super) unsafe fn take_rights(control: &[u8]) -> Vec<OwnedFd> {
     fds
 }
 
+/// The room that `fds` passed descriptors take, and not one more (CMSG_LEN: with the padding of CMSG_SPACE, Linux would
+/// put a second one there).
+pub const fn rights_len(fds: usize) -> usize {
+    HEADER + fds * size_of::<RawFd>()
+}
+
 /// Control data to send.
 #[derive(Clone, Default, Debug)]
 pub struct ControlBuf(Vec<u8>);
