@@ -6,6 +6,8 @@
 
 #![allow(dead_code)]
 
+pub(crate) mod unix;
+
 use std::io;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
