@@ -206,7 +206,6 @@ impl UnixConn {
     /// assert_eq!(b.read(&mut [0; 8])?, 5);
     /// # std::io::Result::Ok(())
     /// ```
-    #[doc(alias = "socketpair")]
     pub fn pair() -> io::Result<(UnixConn, UnixConn)> {
         UnixConn::pair_on(Network::Unix)
     }

@@ -155,9 +155,9 @@ impl Connect<'_> {
         NetFd::named_unix(pfd, self.network, raddr)
     }
 
-    /// Connects, or begins to (no: not on Linux). While the listener's queue is full it tries again: Linux says `EAGAIN`
-    /// then, which Go's `Dial` returns, and tells nobody when there is room. std waits in the kernel, and so it looks
-    /// here.
+    /// Connects: true; or begins to: false, but not on Linux. While the listener's queue is full it tries again: Linux
+    /// says `EAGAIN` then, which Go's `Dial` returns, and tells nobody when there is room. std waits in the kernel, and
+    /// so it looks here.
     fn start(&self, fd: &Fd, raddr: &UnixAddr) -> Result<bool, Cause> {
         let addr = raddr.sockaddr().map_err(|e| SyscallError::from_errno("connect", e))?;
         let mut backoff = Backoff::new();

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gopark_net::{
-    Addr, Cause, Conn, Dialer, Listener, OpError, PacketConn, UnixAddr, UnixConn, UnixListener, dial, go,
-    is_closed, listen, listen_packet, raw_os_error, spawn,
+    Addr, Cause, Dialer, OpError, UnixAddr, UnixConn, UnixListener, dial, go, is_closed, listen,
+    listen_packet, raw_os_error, spawn,
 };
 use util::unix::TempName;
 use util::{A_WHILE, after, assert_blocked, assert_closed, assert_timeout, join_soon};
@@ -42,7 +42,7 @@ both! {
     fn test_unixgram_zero_byte_payload() {
         let name = TempName::new();
         let server = UnixConn::bind(name.path()).unwrap();
-        let client = dial("unixgram", name.str()).unwrap();
+        let mut client = dial("unixgram", name.str()).unwrap();
         for generic in [false, true] {
             assert_eq!(client.write(&[]).unwrap(), 0);
             server.set_read_deadline(after(Duration::from_secs(10))).unwrap();
@@ -59,7 +59,7 @@ both! {
     fn test_unixgram_zero_byte_buffer() {
         let name = TempName::new();
         let server = UnixConn::bind(name.path()).unwrap();
-        let client = dial("unixgram", name.str()).unwrap();
+        let mut client = dial("unixgram", name.str()).unwrap();
         let text = b"UNIXGRAM ZERO BYTE BUFFER TEST";
         for generic in [false, true] {
             assert_eq!(client.write(text).unwrap(), text.len());
@@ -83,7 +83,7 @@ both! {
         let conn = Dialer::new().dial_unix("unixgram", None, Some(&raddr)).unwrap();
         let text = b"CONNECTED-MODE SOCKET";
         assert!(is_write_to_connected(&conn.write_to(text, &raddr).unwrap_err()));
-        let generic: &dyn PacketConn = &conn;
+        let generic: &dyn gopark_net::PacketConn = &conn;
         assert!(is_write_to_connected(&generic.write_to(text, &raddr.clone().into()).unwrap_err()));
         assert!(is_write_to_connected(&conn.write_msg(text, &[], Some(&raddr)).unwrap_err()));
         assert_eq!(conn.write(text).unwrap(), text.len());
@@ -92,7 +92,7 @@ both! {
         let conn = UnixConn::bind(other.path()).unwrap();
         let text = b"UNCONNECTED-MODE SOCKET";
         conn.write_to(text, &raddr).unwrap();
-        (&conn as &dyn PacketConn).write_to(text, &raddr.clone().into()).unwrap();
+        (&conn as &dyn gopark_net::PacketConn).write_to(text, &raddr.clone().into()).unwrap();
         conn.write_msg(text, &[], Some(&raddr)).unwrap();
         assert_eq!(conn.write(text).unwrap_err().kind(), ErrorKind::NotConnected);
 
@@ -249,6 +249,7 @@ both! {
 
     fn texts_are_gos() {
         let long = format!("/{}", "a".repeat(107));
+        let ip: std::net::SocketAddr = "127.0.0.1:0".parse().unwrap();
         let texts = [
             (listen("unix", &long).err(), format!("listen unix {long}: bind: invalid argument")),
             (dial("unix", &long).err(), format!("dial unix {long}: connect: invalid argument")),
@@ -278,7 +279,7 @@ both! {
                 "dial tcp: address @l: mismatched local address type".into(),
             ),
             (
-                Dialer::new().local_addr("127.0.0.1:0".parse::<std::net::SocketAddr>().unwrap()).dial("unix", "@x").err(),
+                Dialer::new().local_addr(ip).dial("unix", "@x").err(),
                 "dial unix: address 127.0.0.1:0: mismatched local address type".into(),
             ),
         ];
@@ -335,8 +336,8 @@ both! {
     fn packets_keep_their_bounds() {
         let ln = listen("unixpacket", "").unwrap();
         let at = ln.addr().to_string();
-        let client = dial("unixpacket", &at).unwrap();
-        let server = ln.accept().unwrap();
+        let mut client = dial("unixpacket", &at).unwrap();
+        let mut server = ln.accept().unwrap();
         for text in [&b"one"[..], b"three", b"seventeen"] {
             client.write_all(text).unwrap();
         }
@@ -349,7 +350,7 @@ both! {
         assert_eq!(server.read(&mut buf).unwrap(), 0, "the rest was lost, and then comes the end");
     }
 
-    /// A listener whose queue is full keeps who dials it waiting, as in std and unlike in Go, and no longer than it may.
+    /// A listener whose queue is full keeps who dials it waiting, as in std and unlike in Go, but no longer than it may.
     fn a_dial_waits_for_room_in_the_queue() {
         let name = TempName::new();
         let ln = gopark_net::ListenConfig::new().backlog(0).listen_unix(name.path()).unwrap();

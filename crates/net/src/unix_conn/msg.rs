@@ -133,10 +133,10 @@ impl UnixConn {
         Ok((msg, received.control_len))
     }
 
-    /// Sends `buf` and `fds` as one message, to `to` or to the peer, and returns how many bytes of `buf` were taken; on a
-    /// stream that may be less than all, and the descriptors have gone with them. The receiver gets duplicates; the
-    /// originals can be closed at once. An empty `buf` with descriptors is a byte of zero on a stream, since they cannot
-    /// go without.
+    /// Sends `buf` and `fds` as one message, to `to` or to the peer, and returns how many bytes of `buf` were taken; on
+    /// a stream that may be less than all, and the descriptors have gone with them. The receiver gets duplicates; the
+    /// originals can be closed at once. An empty `buf` with descriptors is a byte of zero on a stream, since they
+    /// cannot go without.
     ///
     /// # Errors
     ///

@@ -216,8 +216,8 @@ impl UnixConn {
     ///
     /// # Errors
     ///
-    /// As [`UnixConn::send_to`]. [`Cause::WriteToConnected`] on a connection or a connected socket, whose peer cannot be
-    /// overruled; `EAFNOSUPPORT` if `addr` is of another network than this socket.
+    /// As [`UnixConn::send_to`]. [`Cause::WriteToConnected`] on a connection or a connected socket, whose peer cannot
+    /// be overruled; `EAFNOSUPPORT` if `addr` is of another network than this socket.
     ///
     /// # Examples
     ///

@@ -53,7 +53,6 @@ impl Peer {
 /// # std::io::Result::Ok(())
 /// ```
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
-#[doc(alias = "Ucred", alias = "UCred")]
 #[non_exhaustive]
 pub struct UnixCred {
     /// The process, where the system says (Linux does).
@@ -167,7 +166,7 @@ impl UnixConn {
         self.raddr().unwrap_or_else(|| UnixAddr::new("").with_network(self.fd.network)).into()
     }
 
-    /// The process at the other end.
+    /// The process at the other end (`SO_PEERCRED`).
     ///
     /// # Errors
     ///
@@ -184,7 +183,6 @@ impl UnixConn {
     /// }
     /// # std::io::Result::Ok(())
     /// ```
-    #[doc(alias = "SO_PEERCRED", alias = "GetsockoptUcred")]
     pub fn peer_cred(&self) -> io::Result<UnixCred> {
         let cred = self.fd.pfd.control(cred::peer_cred).and_then(|cred| Ok(cred?));
         let cred::Cred { pid, uid, gid } = cred.map_err(|e| self.wrap("get", "getsockopt", e))?;
