@@ -27,6 +27,8 @@ pub enum Addr {
     Udp(UdpAddr),
     /// A Unix socket.
     Unix(UnixAddr),
+    /// An end of a [`pipe`](crate::pipe()). Go: pipeAddr
+    Pipe,
 }
 
 /// The address of a TCP end point.
@@ -133,7 +135,7 @@ impl fmt::Display for UdpAddr {
 }
 
 impl Addr {
-    /// The name of the network: `tcp`, `udp`, `ip`, `unix`, `unixgram` or `unixpacket`.
+    /// The name of the network: `tcp`, `udp`, `ip`, `unix`, `unixgram`, `unixpacket` or `pipe`.
     ///
     /// # Examples
     ///
@@ -149,6 +151,7 @@ impl Addr {
             Addr::Tcp(_) => "tcp",
             Addr::Udp(_) => "udp",
             Addr::Unix(addr) => addr.network(),
+            Addr::Pipe => "pipe",
         }
     }
 
@@ -166,7 +169,7 @@ impl Addr {
         match self {
             Addr::Tcp(addr) => addr.socket_addr(),
             Addr::Udp(addr) => addr.socket_addr(),
-            Addr::Unix(_) => None,
+            Addr::Unix(_) | Addr::Pipe => None,
         }
     }
 }
@@ -263,6 +266,7 @@ impl fmt::Display for Addr {
             Addr::Tcp(addr) => addr.fmt(f),
             Addr::Udp(addr) => addr.fmt(f),
             Addr::Unix(addr) => addr.fmt(f),
+            Addr::Pipe => f.write_str("pipe"),
         }
     }
 }

@@ -15,7 +15,7 @@ use std::{fmt, io};
 use gopark_sched::context;
 use gopark_sys::Errno;
 
-use crate::Addr;
+use crate::{Addr, ClosedPipeError};
 
 /// What failed, on what, and why. Its text is Go's: `read tcp 127.0.0.1:4000->127.0.0.1:80: i/o timeout`.
 ///
@@ -516,7 +516,10 @@ pub fn is_timeout(err: &io::Error) -> bool {
 /// Go: net/net.go ErrClosed
 #[doc(alias = "ErrClosed")]
 pub fn is_closed(err: &io::Error) -> bool {
-    matches!(OpError::of(err), Some(OpError { err: Cause::Closed, .. }))
+    match OpError::of(err) {
+        Some(e) => matches!(e.err, Cause::Closed),
+        None => err.get_ref().and_then(|e| e.downcast_ref::<ClosedPipeError>()).is_some_and(|e| e.here),
+    }
 }
 
 /// Whether `err` says that a context was canceled that the call was under; a context out of time is [`is_timeout`].

@@ -26,6 +26,7 @@
 //! | [`TcpListener`], [`TcpConn`] | the concrete types, with std's names too | `TCPListener`, `TCPConn` |
 //! | [`listen_packet`], [`listen_multicast_udp`], [`UdpConn`] | datagrams, one or many a call | `net.ListenPacket`, `UDPConn` |
 //! | [`Listener`], [`Conn`], [`PacketConn`] | what they have in common, object-safe | the same |
+//! | [`pipe`], [`PipeConn`] | a connection in memory | `net.Pipe` |
 //! | [`OpError`], [`is_timeout`], [`is_canceled`], [`is_closed`], [`is_temporary`], [`raw_os_error`] | what went wrong | `OpError`, `Error` |
 //! | [`block_on`], [`future`] | futures on goroutines | |
 //! | [`Runtime`], [`go`], [`spawn`], [`scope`], [`sleep`], [`blocking`] | goroutines | the `go` statement, `time.Sleep` |
@@ -60,6 +61,7 @@ mod keepalive;
 mod listen;
 mod lookup;
 mod packet_conn;
+mod pipe;
 mod port;
 mod protocol;
 mod resolve_addr;
@@ -117,6 +119,7 @@ pub use ipsock::{join_host_port, split_host_port};
 pub use keepalive::KeepAliveConfig;
 pub use listen::{ListenConfig, listen, listen_multicast_udp, listen_packet, listen_udp};
 pub use packet_conn::PacketConn;
+pub use pipe::{ClosedPipeError, PipeConn, pipe};
 pub use tcp_conn::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, TcpConn, WriteHalf};
 pub use tcp_listener::TcpListener;
 pub use udp_conn::{Datagram, Datagrams, Outgoing, ReceivedMsg, RecvBatch, SendBatch, UdpConn};

@@ -16,6 +16,7 @@ use gopark_poll::Mode;
 use gopark_sched::context::{Attached, Context, Error};
 
 use crate::fd::NetFd;
+use crate::pipe::{Cancel, PipeGuard};
 use crate::{Addr, Conn, TcpConn, TcpListener};
 
 /// A context is attached to a connection or a listener for as long as this lives: see [`TcpConn::attach_context`].
@@ -23,7 +24,12 @@ use crate::{Addr, Conn, TcpConn, TcpListener};
 /// Dropping it takes the context off: what it was attached to works again, unless another context that is done is
 /// attached too. It may outlive that, and does nothing then.
 #[must_use = "dropping it takes the context off at once"]
-pub struct ContextGuard(Attached);
+pub struct ContextGuard(Guard);
+
+enum Guard {
+    Descriptor(Attached),
+    Pipe(PipeGuard),
+}
 
 impl ContextGuard {
     pub(crate) fn new<A: Clone + Into<Addr>>(
@@ -32,7 +38,11 @@ impl ContextGuard {
         modes: &'static [Mode],
     ) -> io::Result<ContextGuard> {
         let canceler = fd.pfd.canceler().map_err(|e| fd.local_error(e))?;
-        Ok(ContextGuard(ctx.attach(canceler, modes)))
+        Ok(ContextGuard(Guard::Descriptor(ctx.attach(canceler, modes))))
+    }
+
+    pub(crate) fn of_pipe(ctx: &Context, cancel: Cancel) -> ContextGuard {
+        ContextGuard(Guard::Pipe(PipeGuard::new(ctx, cancel)))
     }
 
     /// Takes the context off, and says whether it was done before that.
@@ -52,7 +62,10 @@ impl ContextGuard {
     /// # std::io::Result::Ok(())
     /// ```
     pub fn detach(self) -> Result<(), Error> {
-        self.0.detach()
+        match self.0 {
+            Guard::Descriptor(attached) => attached.detach(),
+            Guard::Pipe(mut guard) => guard.take_off(),
+        }
     }
 }
 

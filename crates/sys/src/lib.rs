@@ -29,6 +29,7 @@
 //! | [`note`] | one event that a thread can sleep until |
 //! | [`time`], [`thread`] | clocks; threads, what they do, how many processors there are for them |
 //! | [`context`], [`stack`], [`overflow`] | coroutines, their memory, the report when it does not suffice |
+//! | [`lend`] | bytes that one call lends to others |
 //! | [`tls`] | the one thread-local word of the project |
 //! | [`ptr`], [`lock`], [`loom`] | tagged words; a lock for a few instructions; where models take their atomics from |
 //!
@@ -56,6 +57,8 @@ pub mod fork;
 #[doc(hidden)]
 pub mod hook;
 pub mod interface;
+#[cfg(not(loom))]
+pub mod lend;
 #[cfg(not(loom))]
 pub mod lock;
 pub mod loom;
