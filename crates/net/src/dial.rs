@@ -183,6 +183,8 @@ impl Dialer {
             Addr::Tcp(addr) => (Some(addr), None),
             Addr::Udp(addr) => (Some(addr.end_point()), None),
             Addr::Unix(addr) => (None, Some(addr)),
+            // Not the name of anything: as if none had been given.
+            Addr::Pipe => (None, None),
         };
         self
     }
