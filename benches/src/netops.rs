@@ -5,6 +5,7 @@ use std::io;
 use std::time::Duration;
 
 mod tcp;
+mod udp;
 
 /// Figures by the names that xtask's columns have.
 pub type Figures = Vec<(&'static str, f64)>;
@@ -12,7 +13,7 @@ pub type Figures = Vec<(&'static str, f64)>;
 /// One operation: its name on the command line, and what runs it.
 pub type Op = (&'static str, fn() -> io::Result<Figures>);
 
-const AREAS: &[&[Op]] = &[tcp::OPS];
+const AREAS: &[&[Op]] = &[tcp::OPS, udp::OPS];
 
 /// An odd number, for medians: a single neighbour on the core must not decide.
 const BATCHES: usize = 9;

@@ -180,13 +180,14 @@ both! {
 #[test]
 fn an_interface_needs_no_ipv4_address() {
     const NAME: &str = "an_interface_needs_no_ipv4_address";
+    const MAKE: &str = "ip link add gopark0 type veth peer name gopark1 && ip link set gopark0 up";
     if !is_child_for(NAME) {
-        let can = Command::new("unshare").args(["-rn", "sh", "-c", "ip link add dummy0 type dummy"]).output();
+        let can = Command::new("unshare").args(["-rn", "sh", "-c", MAKE]).output();
         if !can.is_ok_and(|out| out.status.success()) {
             eprintln!("not possible here: no namespaces, or no ip(8)");
             return;
         }
-        let mut inner = child(NAME, "ip link add dummy0 type dummy && ip link set dummy0 up || exit 1");
+        let mut inner = child(NAME, &format!("{MAKE} || exit 1"));
         let mut command = Command::new("unshare");
         command.arg("-rn").arg(inner.get_program()).args(inner.get_args());
         for (key, value) in inner.get_envs() {
@@ -196,10 +197,9 @@ fn an_interface_needs_no_ipv4_address() {
         return assert_success(command, NAME);
     }
     util::goroutine(NAME, || {
-        let index = std::fs::read_to_string("/proc/net/dev_snmp6/dummy0")
-            .ok()
-            .and_then(|text| text.lines().next()?.split_whitespace().nth(1)?.parse().ok())
-            .expect("the number of the interface");
+        let interface = gopark_net::interface_by_name("gopark0").unwrap();
+        assert!(interface.addrs().unwrap().iter().all(|net| !net.addr().is_ipv4()));
+        let index = interface.index;
         let gaddr = group("224.0.0.254", 12345);
         let conn = listen_multicast_udp("udp4", index, gaddr).unwrap();
         assert!(is_member(gaddr.ip.unwrap()));

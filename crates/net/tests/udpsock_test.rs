@@ -342,7 +342,7 @@ both! {
             let at = |port: &str| gopark_net::join_host_port(address, port);
             let c1 = listen_packet(network, &at("0")).unwrap_or_else(|e| panic!("{network} {address}: {e}"));
             let port = c1.local_addr().socket_addr().unwrap().port();
-            let err = listen_packet(network, &at(&port.to_string())).err().expect("the port is taken");
+            let err = listen_packet(network, &at(&port.to_string())).expect_err("the port is taken");
             assert_eq!(raw_os_error(&err), Some(Errno::EADDRINUSE.raw()), "{err}");
             c1.close().unwrap();
             listen_packet(network, &at(&port.to_string())).unwrap();

@@ -2,6 +2,7 @@
 //! its own in each round. An area a file; each lists its operations.
 
 mod tcp;
+mod udp;
 
 use super::{case, flag};
 use crate::bench::Bench;
@@ -35,7 +36,7 @@ struct Operation {
 }
 
 fn operations() -> impl Iterator<Item = &'static Operation> {
-    [tcp::OPERATIONS].into_iter().flatten()
+    [tcp::OPERATIONS, udp::OPERATIONS].into_iter().flatten()
 }
 
 pub(super) fn run(bench: &mut Bench) -> Vec<Case> {
