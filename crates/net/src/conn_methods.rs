@@ -27,6 +27,7 @@ macro_rules! conn_methods {
         $crate::conn_methods::readiness!($conn, $make);
         $crate::conn_methods::contexts!($conn, $make);
         $crate::conn_methods::socket!($conn, $addr, $make);
+        $crate::raw_conn::raw_methods!($conn, $make);
     };
 }
 

@@ -1,7 +1,7 @@
 //! Dialing: from a name to a connection. Go: `net/dial.go`, `net/tcpsock_posix.go`.
 //!
 //! * this file: the `Dialer` and the order in which addresses are tried;
-//! * `dial/connect.rs`: one attempt;
+//! * `dial/connect.rs`: one attempt; `dial/multipath.rs`: by Multipath TCP;
 //! * `dial/udp.rs`: sockets for datagrams;
 //! * `dial/race.rs`: two families at a time (Happy Eyeballs);
 //! * `dial/unix.rs`: Unix sockets.
@@ -20,6 +20,7 @@ use crate::ipsock::{Network, internet_addr_list, partition};
 use crate::{Addr, Conn, KeepAliveConfig, TcpConn, UnixAddr};
 
 mod connect;
+mod multipath;
 pub(crate) mod race;
 mod udp;
 mod unix;
@@ -107,6 +108,7 @@ pub struct Dialer {
     local_unix: Option<UnixAddr>,
     fallback_delay: Option<Duration>,
     keep_alive: KeepAliveConfig,
+    multipath_tcp: bool,
     control: Option<DialControl>,
 }
 
@@ -127,6 +129,7 @@ impl Dialer {
             local_unix: None,
             fallback_delay: Some(FALLBACK_DELAY),
             keep_alive: KeepAliveConfig::default(),
+            multipath_tcp: false,
             control: None,
         }
     }
@@ -500,6 +503,7 @@ impl fmt::Debug for Dialer {
             .field("local_unix", &self.local_unix)
             .field("fallback_delay", &self.fallback_delay)
             .field("keep_alive", &self.keep_alive)
+            .field("multipath_tcp", &self.multipath_tcp)
             .field("control", &self.control.is_some())
             .finish()
     }

@@ -7,7 +7,9 @@ use std::time::Duration;
 use gopark_poll::{descriptors_released, wait_for_descriptor_since};
 use gopark_sys::Errno;
 
-use crate::{Conn, Listener, TcpConn, TcpListener, UnixConn, UnixListener, is_closed, raw_os_error};
+use crate::{
+    Conn, Listener, ShardedListener, TcpConn, TcpListener, UnixConn, UnixListener, is_closed, raw_os_error,
+};
 
 /// The first wait at the descriptor limit, and the longest (those of Go's servers).
 const FIRST_WAIT: Duration = Duration::from_millis(5);
@@ -83,6 +85,14 @@ impl Iterator for Incoming<'_, UnixListener> {
     type Item = io::Result<UnixConn>;
 
     fn next(&mut self) -> Option<io::Result<UnixConn>> {
+        self.next_with(|ln| ln.accept().map(|(conn, _)| conn))
+    }
+}
+
+impl Iterator for Incoming<'_, ShardedListener> {
+    type Item = io::Result<TcpConn>;
+
+    fn next(&mut self) -> Option<io::Result<TcpConn>> {
         self.next_with(|ln| ln.accept().map(|(conn, _)| conn))
     }
 }

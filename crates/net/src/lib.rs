@@ -44,6 +44,7 @@
 
 #![forbid(unsafe_code)]
 
+mod activation;
 mod addr;
 mod cidr;
 mod conn;
@@ -51,6 +52,7 @@ mod conn_methods;
 mod dial;
 mod error;
 mod fd;
+mod file;
 #[doc(hidden)]
 pub mod for_fuzz;
 mod hardware_addr;
@@ -64,7 +66,9 @@ mod packet_conn;
 mod pipe;
 mod port;
 mod protocol;
+mod raw_conn;
 mod resolve_addr;
+mod sharded_listener;
 mod sock;
 mod tcp_conn;
 mod tcp_listener;
@@ -101,6 +105,7 @@ pub mod for_tests {
     }
 }
 
+pub use activation::{ActivatedSocket, listen_fds};
 pub use addr::{Addr, TcpAddr, UdpAddr};
 pub use cidr::{ParseError, parse_cidr};
 pub use conn::{Conn, Listener};
@@ -109,6 +114,7 @@ pub use error::{
     AddrError, Cause, DnsError, OpError, SyscallError, UnknownNetworkError, is_canceled, is_closed,
     is_temporary, is_timeout, raw_os_error,
 };
+pub use file::{file_conn, file_listener, file_packet_conn};
 pub use hardware_addr::HardwareAddr;
 pub use incoming::Incoming;
 pub use interface::{
@@ -120,6 +126,8 @@ pub use keepalive::KeepAliveConfig;
 pub use listen::{ListenConfig, listen, listen_multicast_udp, listen_packet, listen_udp};
 pub use packet_conn::PacketConn;
 pub use pipe::{ClosedPipeError, PipeConn, pipe};
+pub use raw_conn::RawConn;
+pub use sharded_listener::ShardedListener;
 pub use tcp_conn::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, TcpConn, WriteHalf};
 pub use tcp_listener::TcpListener;
 pub use udp_conn::{Datagram, Datagrams, Outgoing, ReceivedMsg, RecvBatch, SendBatch, UdpConn};

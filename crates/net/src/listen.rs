@@ -11,11 +11,13 @@ use gopark_sched::context::Context;
 use crate::addr::TcpAddr;
 use crate::error::{AddrError, Cause, OpError, UnknownNetworkError};
 use crate::ipsock::{Network, first_ipv4, internet_addr_list};
-use crate::sock::{Control, ListenOptions, listen_datagram, listen_stream};
+use crate::sock::{Control, ListenOptions, listen_datagram};
 use crate::{
     Addr, KeepAliveConfig, Listener, PacketConn, TcpListener, UdpAddr, UdpConn, UnixAddr, UnixConn,
     UnixListener,
 };
+
+mod stream;
 
 /// Listens on `address` of `network`.
 ///
@@ -139,6 +141,8 @@ pub struct ListenConfig {
     keep_alive: KeepAliveConfig,
     backlog: Option<u32>,
     reuse_port: bool,
+    multipath_tcp: bool,
+    shards: usize,
     control: Option<Control>,
 }
 
@@ -156,6 +160,8 @@ impl ListenConfig {
             keep_alive: KeepAliveConfig::default(),
             backlog: None,
             reuse_port: false,
+            multipath_tcp: false,
+            shards: 1,
             control: None,
         }
     }
@@ -275,6 +281,7 @@ impl ListenConfig {
         }
         match resolve(network, address)? {
             (net, laddr) if net.is_udp() => Err(unexpected_type(net, net.addr(laddr), address)),
+            (net, laddr) if self.shards > 1 => Ok(Box::new(self.shards_on(net, laddr)?)),
             (net, laddr) => Ok(Box::new(self.listen_on(net, laddr)?)),
         }
     }
@@ -295,6 +302,7 @@ impl ListenConfig {
     ///
     /// Go: net/tcpsock.go ListenTCP
     pub fn listen_tcp(&self, network: &str, address: &str) -> io::Result<TcpListener> {
+        self.one_socket(network)?;
         match resolve(network, address)? {
             (net, laddr) if net.is_tcp() => self.listen_on(net, laddr),
             _ => Err(unknown(network)),
@@ -465,15 +473,11 @@ impl ListenConfig {
     }
 
     fn options(&self) -> ListenOptions<'_> {
-        ListenOptions { control: self.control.as_ref(), backlog: self.backlog, reuse_port: self.reuse_port }
-    }
-
-    fn listen_on(&self, network: Network, laddr: TcpAddr) -> io::Result<TcpListener> {
-        match listen_stream(network, &laddr, &self.options()) {
-            Ok(fd) => Ok(TcpListener::new(fd, self.keep_alive)),
-            Err(cause) => {
-                Err(OpError::new("listen", network.as_str(), cause).with_addr(Some(laddr.into())).into())
-            }
+        ListenOptions {
+            control: self.control.as_ref(),
+            backlog: self.backlog,
+            reuse_port: self.reuse_port,
+            multipath_tcp: self.multipath_tcp,
         }
     }
 }
@@ -515,6 +519,8 @@ impl fmt::Debug for ListenConfig {
             .field("keep_alive", &self.keep_alive)
             .field("backlog", &self.backlog)
             .field("reuse_port", &self.reuse_port)
+            .field("multipath_tcp", &self.multipath_tcp)
+            .field("shards", &self.shards)
             .field("control", &self.control.is_some())
             .finish()
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use gopark_poll::{Fd, FdKind};
 use gopark_sys::sock;
-use socket2::{SockAddr, SockRef, Socket, Type};
+use socket2::{Protocol, SockAddr, SockRef, Socket, Type};
 
 use crate::addr::TcpAddr;
 use crate::error::{Cause, SyscallError};
@@ -21,6 +21,13 @@ pub(crate) type Control = Arc<dyn Fn(&str, &str, BorrowedFd<'_>) -> io::Result<(
 
 /// The same, for one call.
 pub(crate) type ControlRef<'a> = &'a dyn Fn(&str, &str, BorrowedFd<'_>) -> io::Result<()>;
+
+/// Multipath TCP. Where the system has none of it, socket(2) says so and plain TCP takes its place.
+#[cfg(target_os = "linux")]
+pub(crate) const MPTCP: Protocol = Protocol::MPTCP;
+/// A number that no system knows.
+#[cfg(not(target_os = "linux"))]
+pub(crate) const MPTCP: Protocol = Protocol::TCP;
 
 /// A socket before it has anybody to talk to.
 pub(crate) struct NewSocket {
@@ -42,6 +49,7 @@ impl NewSocket {
         laddr: Option<&TcpAddr>,
         raddr: Option<&TcpAddr>,
         mode: Use,
+        protocol: Option<Protocol>,
     ) -> Result<NewSocket, Cause> {
         // Before anything is sent: without a poller the connection could not be used.
         if !gopark_poll::is_installed() {
@@ -50,7 +58,7 @@ impl NewSocket {
         let family = favorite_addr_family(network, laddr, raddr, mode);
         // By sys, since not every system has the two flags at birth.
         let kind = if network.is_udp() { Type::DGRAM } else { Type::STREAM };
-        let socket = gopark_sys::sock::socket(family.domain, kind, None);
+        let socket = gopark_sys::sock::socket(family.domain, kind, protocol);
         let socket = check("socket", socket.map(Socket::from).map_err(io::Error::from))?;
         if family.domain == socket2::Domain::IPV6 {
             // Set either way: the system's default is an administrator's choice. A failure shows when binding.
@@ -83,10 +91,12 @@ impl NewSocket {
 }
 
 /// What a listener is made with.
+#[derive(Default)]
 pub(crate) struct ListenOptions<'a> {
     pub(crate) control: Option<&'a Control>,
     pub(crate) backlog: Option<u32>,
     pub(crate) reuse_port: bool,
+    pub(crate) multipath_tcp: bool,
 }
 
 /// A socket that listens on `laddr`.
@@ -98,7 +108,8 @@ pub(crate) fn listen_stream(
     laddr: &TcpAddr,
     options: &ListenOptions<'_>,
 ) -> Result<NetFd, Cause> {
-    let new = NewSocket::new(network, Some(laddr), None, Use::Listen)?;
+    let protocol = options.multipath_tcp.then_some(MPTCP);
+    let new = NewSocket::new(network, Some(laddr), None, Use::Listen, protocol)?;
     // A port whose old connections linger in TIME_WAIT can be listened on again.
     check("setsockopt", new.socket.set_reuse_address(true))?;
     if options.reuse_port {
@@ -123,7 +134,7 @@ pub(crate) fn listen_datagram(
     options: &ListenOptions<'_>,
 ) -> Result<NetFd<UdpAddr>, Cause> {
     let mut laddr = laddr.end_point();
-    let new = NewSocket::new(network, Some(&laddr), None, Use::Listen)?;
+    let new = NewSocket::new(network, Some(&laddr), None, Use::Listen, None)?;
     if laddr.ip.is_some_and(|ip| ip.to_canonical().is_multicast()) {
         check("setsockopt", new.socket.set_reuse_address(true))?;
         let v4 = new.family.domain == socket2::Domain::IPV4;

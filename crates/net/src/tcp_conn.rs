@@ -1,9 +1,9 @@
 //! `TcpConn`. Go: `net/tcpsock.go`, and the `conn` of `net/net.go`.
 //!
 //! * this file: connecting, reading, writing, closing;
-//! * `tcp_conn/deadline.rs`: deadlines and timeouts;
+//! * `conn_methods.rs`: what it shares with all connections, deadlines and timeouts among it;
 //! * `tcp_conn/convert.rs`: to std and back, clones;
-//! * `tcp_conn/options.rs`: socket options and the descriptor;
+//! * `tcp_conn/options.rs`: socket options;
 //! * `tcp_conn/task.rs`: for futures and callbacks;
 //! * `tcp_conn/split.rs`: the halves;
 //! * `tcp_conn/impls.rs`: the traits of std and `Conn`.
@@ -15,13 +15,14 @@ use std::time::Duration;
 use gopark_poll::Partial;
 
 use crate::Dialer;
+use crate::addr::TcpAddr;
+use crate::conn_methods::conn_methods;
 use crate::error::{Cause, OpError};
 use crate::fd::NetFd;
 use crate::lookup::to_socket_addrs;
 use crate::timeout::{Timeout, check_timeout};
 
 mod convert;
-mod deadline;
 mod impls;
 mod options;
 mod split;
@@ -73,8 +74,8 @@ impl TcpConn {
         TcpConn { fd, read_timeout: Timeout::default(), write_timeout: Timeout::default() }
     }
 
-    pub(crate) fn net_fd(&self) -> &NetFd {
-        &self.fd
+    fn clone_with(&self, fd: NetFd) -> TcpConn {
+        TcpConn::new(fd)
     }
 
     /// Connects to the first of `addr`'s addresses that answers. They are tried one after the other; see
@@ -209,27 +210,6 @@ impl TcpConn {
         self.fd.pfd.peek(buf).map_err(|e| self.fd.wrap("read", "recvfrom", e))
     }
 
-    /// Waits until a read would not wait: there is data, or the end, or an error. Without a buffer, so that an idle
-    /// connection needs none (golang/go#15735).
-    ///
-    /// # Errors
-    ///
-    /// The connection is closed, or the deadline passed.
-    ///
-    /// # Examples
-    ///
-    /// ```no_run
-    /// let conn = gopark_net::TcpConn::connect("127.0.0.1:7")?;
-    /// conn.readable()?;
-    /// let mut buf = vec![0; 64 * 1024];
-    /// let n = conn.read(&mut buf)?;
-    /// # std::io::Result::Ok(())
-    /// ```
-    pub fn readable(&self) -> io::Result<()> {
-        self.begin_read()?;
-        self.fd.pfd.readable().map_err(|e| self.fd.wrap("read", "poll", e))
-    }
-
     /// Writes some bytes of `buf` and returns how many; waits for room for at least one.
     ///
     /// # Errors
@@ -346,45 +326,6 @@ impl TcpConn {
         self.fd.pfd.try_write(buf).map_err(|e| self.fd.wrap_try("write", "write", e))
     }
 
-    /// Waits until a write would not wait.
-    ///
-    /// # Errors
-    ///
-    /// The connection is closed, or the deadline passed.
-    ///
-    /// # Examples
-    ///
-    /// ```no_run
-    /// let conn = gopark_net::TcpConn::connect("127.0.0.1:7")?;
-    /// conn.writable()?;
-    /// # std::io::Result::Ok(())
-    /// ```
-    pub fn writable(&self) -> io::Result<()> {
-        self.begin_write()?;
-        self.fd.pfd.writable().map_err(|e| self.fd.wrap("write", "poll", e))
-    }
-
-    /// Closes the connection: every call in progress, on whichever goroutine or thread, fails with the closed
-    /// error. What was written is still delivered. When this returns, the descriptor is free.
-    ///
-    /// # Errors
-    ///
-    /// The closed error the second time; what close(2) says. It is closed in any case.
-    ///
-    /// # Examples
-    ///
-    /// ```no_run
-    /// let conn = gopark_net::TcpConn::connect("127.0.0.1:7")?;
-    /// conn.close()?;
-    /// assert!(gopark_net::is_closed(&conn.read(&mut [0]).unwrap_err()));
-    /// # std::io::Result::Ok(())
-    /// ```
-    ///
-    /// Go: net/net.go conn.Close
-    pub fn close(&self) -> io::Result<()> {
-        self.fd.close()
-    }
-
     /// Shuts down one direction or both. The connection stays open, and must still be closed.
     ///
     /// # Errors
@@ -451,3 +392,5 @@ impl TcpConn {
         OpError { written, ..self.fd.op_error(op, Cause::from_poll(syscall, e)) }.into()
     }
 }
+
+conn_methods!(TcpConn, TcpAddr, "gopark_net::TcpConn::connect(\"127.0.0.1:7\")?");

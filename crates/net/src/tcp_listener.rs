@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
@@ -11,12 +11,13 @@ use gopark_sched::context;
 use socket2::SockRef;
 
 use crate::addr::TcpAddr;
+use crate::conn_methods::check_nonblocking;
 use crate::error::{Cause, OpError};
 use crate::fd::NetFd;
 use crate::ipsock::Network;
 use crate::lookup::to_socket_addrs;
 use crate::sock::{accepted_kind, set_conn_options};
-use crate::{Addr, Conn, ContextGuard, Incoming, KeepAliveConfig, ListenConfig, Listener, TcpConn};
+use crate::{Addr, Conn, ContextGuard, Incoming, KeepAliveConfig, ListenConfig, Listener, RawConn, TcpConn};
 
 /// A socket that TCP connections are accepted from.
 ///
@@ -47,8 +48,10 @@ pub struct TcpListener {
 }
 
 impl TcpListener {
-    pub(crate) fn new(fd: NetFd, keep_alive: KeepAliveConfig) -> TcpListener {
-        TcpListener { fd, keep_alive, conn_kind: FdKind::TCP }
+    pub(crate) fn new(fd: NetFd, keep_alive: KeepAliveConfig, multipath: bool) -> TcpListener {
+        // The hint is for plain TCP alone.
+        let conn_kind = if multipath { FdKind::STREAM } else { FdKind::TCP };
+        TcpListener { fd, keep_alive, conn_kind }
     }
 
     pub(crate) fn net_fd(&self) -> &NetFd {
@@ -316,6 +319,95 @@ impl TcpListener {
         self.fd.option("getsockopt", |socket| socket.ttl_v4())
     }
 
+    /// Whether IPv4 is kept out of this IPv6 socket (`IPV6_V6ONLY`): a `tcp6` listener.
+    ///
+    /// # Errors
+    ///
+    /// The listener is closed, or not one of IPv6.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// let ln = gopark_net::ListenConfig::new().listen_tcp("tcp6", "[::1]:0")?;
+    /// assert!(ln.only_v6()?);
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn only_v6(&self) -> io::Result<bool> {
+        self.fd.option("getsockopt", |socket| socket.only_v6())
+    }
+
+    /// Only here because std has it: it must be set before the socket is bound, which this one is. Listen on `tcp6`
+    /// instead, or set it in [`ListenConfig::control`].
+    ///
+    /// # Errors
+    ///
+    /// The listener is closed, or the system says so (`EINVAL` on Linux).
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// let ln = gopark_net::TcpListener::bind("[::1]:0")?;
+    /// assert!(ln.set_only_v6(true).is_err());
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn set_only_v6(&self, only_v6: bool) -> io::Result<()> {
+        self.fd.option("setsockopt", |socket| socket.set_only_v6(only_v6))
+    }
+
+    /// Only here to say that it cannot be: see the same of [`TcpConn`].
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` for `true`, with what to use instead. `false` is what it is already.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// let ln = gopark_net::TcpListener::bind("127.0.0.1:0")?;
+    /// assert!(ln.set_nonblocking(true).is_err());
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
+        check_nonblocking(nonblocking)
+    }
+
+    /// The descriptor for calls that this package does not have. Only [`RawConn::control`]; the two that wait are
+    /// refused, as in Go, since `accept` is what waits here.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// let ln = gopark_net::TcpListener::bind("127.0.0.1:0")?;
+    /// let domain = ln.raw_conn().control(|fd| socket2::SockRef::from(&fd).domain())??;
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
+    /// Go: net/tcpsock.go TCPListener.SyscallConn
+    #[doc(alias = "SyscallConn")]
+    pub fn raw_conn(&self) -> RawConn<'_> {
+        RawConn::new(self)
+    }
+
+    /// A duplicate of the descriptor. Closing one does not close the other, and either accepts. The mode is shared, so
+    /// the duplicate is non-blocking.
+    ///
+    /// # Errors
+    ///
+    /// The listener is closed, or no descriptor is free.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// let ln = gopark_net::TcpListener::bind("127.0.0.1:0")?;
+    /// let fd: std::os::fd::OwnedFd = ln.file()?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
+    /// Go: net/tcpsock.go TCPListener.File
+    pub fn file(&self) -> io::Result<OwnedFd> {
+        self.fd.file()
+    }
+
     /// The descriptor, for calls that this crate does not have. It cannot be closed as long as the guard
     /// lives: `close` waits for that, so do not call it from the goroutine that holds the guard. The
     /// descriptor is non-blocking.
@@ -440,6 +532,26 @@ impl TryFrom<OwnedFd> for TcpListener {
 
     fn try_from(fd: OwnedFd) -> io::Result<TcpListener> {
         TcpListener::from_std(fd.into())
+    }
+}
+
+/// As [`TcpListener::from_std`].
+impl TryFrom<std::net::TcpListener> for TcpListener {
+    type Error = io::Error;
+
+    fn try_from(ln: std::net::TcpListener) -> io::Result<TcpListener> {
+        TcpListener::from_std(ln)
+    }
+}
+
+/// In non-blocking mode; whoever has the number must close it.
+///
+/// # Panics
+///
+/// If the listener is closed.
+impl IntoRawFd for TcpListener {
+    fn into_raw_fd(self) -> RawFd {
+        OwnedFd::from(self).into_raw_fd()
     }
 }
 

@@ -160,7 +160,7 @@ impl UnixConn {
     /// Go: net/unixsock.go ListenUnixgram
     #[doc(alias = "ListenUnixgram")]
     pub fn bind_addr(addr: &UnixAddr) -> io::Result<UnixConn> {
-        UnixConn::bind_with(addr, &ListenOptions { control: None, backlog: None, reuse_port: false })
+        UnixConn::bind_with(addr, &ListenOptions::default())
     }
 
     pub(crate) fn bind_with(addr: &UnixAddr, options: &ListenOptions<'_>) -> io::Result<UnixConn> {

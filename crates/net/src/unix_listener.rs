@@ -129,7 +129,7 @@ impl UnixListener {
     /// Go: net/unixsock.go ListenUnix
     #[doc(alias = "ListenUnix")]
     pub fn bind_addr(addr: &UnixAddr) -> io::Result<UnixListener> {
-        UnixListener::bind_with(addr, &ListenOptions { control: None, backlog: None, reuse_port: false })
+        UnixListener::bind_with(addr, &ListenOptions::default())
     }
 
     pub(crate) fn bind_with(addr: &UnixAddr, options: &ListenOptions<'_>) -> io::Result<UnixListener> {

@@ -15,9 +15,11 @@ use std::ops::Deref;
 use gopark_poll::Mode;
 use gopark_sched::context::{Attached, Context, Error};
 
+#[cfg(doc)]
+use crate::TcpConn;
 use crate::fd::NetFd;
 use crate::pipe::{Cancel, PipeGuard};
-use crate::{Addr, Conn, TcpConn, TcpListener};
+use crate::{Addr, Conn, TcpListener};
 
 /// A context is attached to a connection or a listener for as long as this lives: see [`TcpConn::attach_context`].
 ///
@@ -172,65 +174,6 @@ impl<T: Conn> WithContext<'_, T> {
     /// See [`WithContext`].
     pub fn write_all(&self, buf: &[u8]) -> io::Result<()> {
         self.inner.write_all(buf)
-    }
-}
-
-impl TcpConn {
-    /// The connection under `ctx`: once that is done, reads and writes fail, those in progress too, and even if they
-    /// would not have to wait, until what this returns is dropped. The connection stays open and, after that, works
-    /// again.
-    ///
-    /// It is attached once, not for each call: a read under a context costs what a read costs. There is no goroutine
-    /// for it and no timer but the context's own. As with a deadline, it is the connection that it concerns and not
-    /// who calls: with several contexts attached every call obeys all of them. Deadlines that were set are kept.
-    ///
-    /// # Errors
-    ///
-    /// The connection is closed. What calls then fail with is [`Cause::Canceled`](crate::Cause::Canceled), "operation
-    /// was canceled", if `ctx` was canceled ([`is_canceled`](crate::is_canceled)); `TimedOut` if its deadline passed.
-    ///
-    /// # Examples
-    ///
-    /// ```no_run
-    /// use gopark_net::{TcpConn, context::Context};
-    ///
-    /// fn ask(ctx: &Context, conn: &TcpConn) -> std::io::Result<usize> {
-    ///     let conn = conn.with_context(ctx)?;
-    ///     conn.write_all(b"question")?;
-    ///     conn.read(&mut [0; 512])
-    /// }
-    /// # let _ = ask;
-    /// ```
-    pub fn with_context(&self, ctx: &Context) -> io::Result<WithContext<'_, TcpConn>> {
-        Ok(WithContext { inner: self, guard: self.attach_context(ctx)? })
-    }
-
-    /// As [`TcpConn::with_context`], without the borrow: the connection is under `ctx` until the guard is dropped,
-    /// through whichever reference it is used.
-    ///
-    /// # Errors
-    ///
-    /// The connection is closed.
-    ///
-    /// # Examples
-    ///
-    /// ```no_run
-    /// use std::sync::Arc;
-    /// use gopark_net::{TcpConn, context::Context, go};
-    ///
-    /// fn serve(ctx: &Context, conn: TcpConn) -> std::io::Result<()> {
-    ///     let guard = conn.attach_context(ctx)?;
-    ///     let conn = Arc::new(conn);
-    ///     go(move || {
-    ///         let _guard = guard;
-    ///         conn.write_all(b"hello\n")
-    ///     });
-    ///     Ok(())
-    /// }
-    /// # let _ = serve;
-    /// ```
-    pub fn attach_context(&self, ctx: &Context) -> io::Result<ContextGuard> {
-        ContextGuard::new(self.net_fd(), ctx, &[Mode::Read, Mode::Write])
     }
 }
 

@@ -56,12 +56,14 @@ pub mod errno;
 pub mod fork;
 #[doc(hidden)]
 pub mod hook;
+pub mod inherited;
 pub mod interface;
 #[cfg(not(loom))]
 pub mod lend;
 #[cfg(not(loom))]
 pub mod lock;
 pub mod loom;
+pub mod mptcp;
 pub mod msg;
 pub mod netpoll;
 pub mod note;

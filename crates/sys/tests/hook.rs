@@ -43,10 +43,15 @@ fn an_armed_fault_fails_as_often_as_told_and_then_no_more() {
     hook::ACCEPT.arm(Errno::ENFILE, 0);
     assert_eq!(accept(), Ok(()), "disarmed: the connection made above");
 
+    probes(&listener, &conn, addr);
+    other_calls(&conn, addr);
+}
+
+fn probes(listener: &SysFd, conn: &SysFd, addr: SocketAddr) {
     // What a connection reports is not what the call reports.
     hook::PENDING_ERROR.arm(Errno::EINPROGRESS, 1);
-    assert_eq!(sock::so_error(&conn), Ok(Some(Errno::EINPROGRESS)));
-    assert_eq!(sock::so_error(&conn), Ok(None));
+    assert_eq!(sock::so_error(conn), Ok(Some(Errno::EINPROGRESS)));
+    assert_eq!(sock::so_error(conn), Ok(None));
 
     // A probe sees each call's descriptor and decides, until its guard goes.
     let (calls, seen) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicI32::new(0)));
@@ -57,13 +62,15 @@ fn an_armed_fault_fails_as_often_as_told_and_then_no_more() {
             if calls.fetch_add(1, Relaxed) == 0 { Err(Errno::ENOBUFS) } else { Ok(()) }
         })
     };
-    assert_eq!(sock::local_addr(&listener), Err(Errno::ENOBUFS));
-    assert_eq!(sock::local_addr(&listener), Ok(addr));
+    assert_eq!(sock::local_addr(listener), Err(Errno::ENOBUFS));
+    assert_eq!(sock::local_addr(listener), Ok(addr));
     assert_eq!((calls.load(Relaxed), seen.load(Relaxed), hook::LOCAL_ADDR.left()), (2, listener.raw(), 0));
     drop(guard);
-    assert_eq!((sock::local_addr(&listener), calls.load(Relaxed)), (Ok(addr), 2));
+    assert_eq!((sock::local_addr(listener), calls.load(Relaxed)), (Ok(addr), 2));
+}
 
-    // The others, each at its own call.
+/// Each at its own call.
+fn other_calls(conn: &SysFd, addr: SocketAddr) {
     hook::SOCKET.arm(Errno::EMFILE, 1);
     assert_eq!(sock::tcp_socket(&addr).map(drop), Err(Errno::EMFILE));
     hook::BIND.arm(Errno::EADDRINUSE, 1);
@@ -72,7 +79,7 @@ fn an_armed_fault_fails_as_often_as_told_and_then_no_more() {
     hook::LISTEN.arm(Errno::EADDRINUSE, 1);
     assert_eq!(sock::listen(&fresh, 1), Err(Errno::EADDRINUSE));
     hook::PEER_ADDR.arm(Errno::ENOTCONN, 1);
-    assert_eq!((sock::peer_addr(&conn), sock::peer_addr(&conn)), (Err(Errno::ENOTCONN), Ok(addr)));
+    assert_eq!((sock::peer_addr(conn), sock::peer_addr(conn)), (Err(Errno::ENOTCONN), Ok(addr)));
     hook::DUP.arm(Errno::EMFILE, 1);
     assert_eq!(fresh.dup().map(drop), Err(Errno::EMFILE));
     hook::CLOSE.arm(Errno::EIO, 1);

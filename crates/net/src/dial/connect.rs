@@ -6,6 +6,7 @@ use std::time::Instant;
 use gopark_poll::{Fd, FdKind, Mode};
 use gopark_sched::context::Context;
 use gopark_sys::{Errno, sock};
+use socket2::Protocol;
 
 use super::Attempt;
 use crate::TcpConn;
@@ -13,22 +14,41 @@ use crate::addr::TcpAddr;
 use crate::error::Cause;
 use crate::fd::NetFd;
 use crate::ipsock::Use;
-use crate::sock::{NewSocket, set_conn_options, start_connect};
+use crate::sock::{MPTCP, NewSocket, set_conn_options, start_connect};
 
 /// How often a socket is made anew when the system chose a local port that cannot be used (Go's number).
 const RETRIES: usize = 2;
 
 impl Attempt {
-    /// Connects to `raddr`.
+    /// Connects to `raddr`: by Multipath TCP if that is asked for, and by plain TCP if that fails for whatever reason but
+    /// time, since it may be Multipath TCP alone that the system, or something on the way, will not have.
     ///
+    /// Go: net/mptcpsock_linux.go sysDialer.dialMPTCP
+    #[doc(alias = "dialMPTCP")]
+    pub(super) fn connect(
+        &self,
+        raddr: &TcpAddr,
+        deadline: Option<Instant>,
+        ctx: &Context,
+    ) -> Result<TcpConn, Cause> {
+        if self.dialer.multipath_tcp {
+            match self.connect_by(Some(MPTCP), raddr, deadline, ctx) {
+                Err(cause) if !matches!(cause, Cause::Timeout | Cause::Canceled) => {}
+                result => return result,
+            }
+        }
+        self.connect_by(None, raddr, deadline, ctx)
+    }
+
     /// Twice more if the system's choice of a local port was unlucky: it may pick the very port that is
     /// dialed, and the socket then connects to itself (TCP's simultaneous open); and it may find no free port
     /// although there are some (golang/go#2690, #3838). Not if the program chose the port.
     ///
     /// Go: net/tcpsock_posix.go sysDialer.doDialTCPProto
     #[doc(alias = "doDialTCP")]
-    pub(super) fn connect(
+    fn connect_by(
         &self,
+        protocol: Option<Protocol>,
         raddr: &TcpAddr,
         deadline: Option<Instant>,
         ctx: &Context,
@@ -37,7 +57,7 @@ impl Attempt {
         let any_port = laddr.is_none_or(|laddr| laddr.port == 0);
         let mut retries = if any_port { RETRIES } else { 0 };
         loop {
-            let result = self.connect_once(laddr.as_ref(), raddr, deadline, ctx);
+            let result = self.connect_once(protocol, raddr, deadline, ctx);
             let unlucky = match &result {
                 Ok(fd) => fd.raddr == Some(fd.laddr),
                 Err(cause) => cause.errno() == Some(Errno::EADDRNOTAVAIL),
@@ -51,12 +71,13 @@ impl Attempt {
 
     fn connect_once(
         &self,
-        laddr: Option<&TcpAddr>,
+        protocol: Option<Protocol>,
         raddr: &TcpAddr,
         deadline: Option<Instant>,
         ctx: &Context,
     ) -> Result<NetFd, Cause> {
-        let new = NewSocket::new(self.network, laddr, Some(raddr), Use::Dial)?;
+        let laddr = self.dialer.local_addr.as_ref();
+        let new = NewSocket::new(self.network, laddr, Some(raddr), Use::Dial, protocol)?;
         if let Some(control) = &self.dialer.control {
             let control =
                 |network: &str, address: &str, fd: BorrowedFd<'_>| control(ctx, network, address, fd);
@@ -68,7 +89,8 @@ impl Attempt {
         let family = new.family;
         let fd = OwnedFd::from(new.socket);
         set_conn_options(&fd, &self.dialer.keep_alive);
-        let mut pfd = Fd::new(fd, FdKind::TCP);
+        // The hint is for plain TCP alone.
+        let mut pfd = Fd::new(fd, if protocol.is_none() { FdKind::TCP } else { FdKind::STREAM });
         // Registered after connect(2) has begun: a socket that is not connecting reports a hang-up, which
         // would spoil the short-read hint for the life of the connection.
         let connected = start_connect(&pfd, family, raddr)?;

@@ -81,7 +81,7 @@ impl Attempt {
     /// Go: net/udpsock_posix.go sysDialer.dialUDP
     fn connect_udp(&self, raddr: &TcpAddr, ctx: &Context) -> Result<UdpConn, Cause> {
         let laddr = self.dialer.local_addr;
-        let new = NewSocket::new(self.network, laddr.as_ref(), Some(raddr), Use::Dial)?;
+        let new = NewSocket::new(self.network, laddr.as_ref(), Some(raddr), Use::Dial, None)?;
         if let Some(control) = &self.dialer.control {
             let control =
                 |network: &str, address: &str, fd: BorrowedFd<'_>| control(ctx, network, address, fd);

@@ -59,34 +59,4 @@ impl TcpConn {
         conn.set_nonblocking(false)?;
         Ok(conn)
     }
-
-    /// Another handle for the same connection, as in std: what one reads the other does not see, and the
-    /// connection ends when both are closed. Each has deadlines, timeouts and locks of its own, so writers on
-    /// different handles can interleave. To share a connection between goroutines, an `Arc` is cheaper: no
-    /// descriptor.
-    ///
-    /// # Errors
-    ///
-    /// The connection is closed, or no descriptor is free.
-    ///
-    /// # Examples
-    ///
-    /// ```no_run
-    /// let conn = gopark_net::TcpConn::connect("127.0.0.1:7")?;
-    /// let other = conn.try_clone()?;
-    /// # std::io::Result::Ok(())
-    /// ```
-    ///
-    /// Go: net/net.go conn.File
-    pub fn try_clone(&self) -> io::Result<TcpConn> {
-        let fd = self.fd.pfd.dup().map_err(|e| self.fd.wrap("file", "fcntl", e))?;
-        // Not the hint's kind: two descriptors that read from one socket take data from under each other, and
-        // then a short read proves nothing. `dup` has ended it for this one.
-        let fd = NetFd::register(fd, FdKind::STREAM, self.fd.network, self.fd.raddr)
-            .map_err(|cause| self.fd.op_error("file", cause))?;
-        let clone = TcpConn::new(fd);
-        clone.read_timeout.set(self.read_timeout.get());
-        clone.write_timeout.set(self.write_timeout.get());
-        Ok(clone)
-    }
 }

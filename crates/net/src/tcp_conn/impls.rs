@@ -1,7 +1,7 @@
 //! `TcpConn` in the terms of std and of `Conn`.
 
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{IntoRawFd, OwnedFd, RawFd};
 use std::time::Instant;
 
 use gopark_sched::context::Context;
@@ -92,30 +92,31 @@ macro_rules! impl_read_write {
 
 impl_read_write!(TcpConn, &TcpConn);
 
-/// The number, or -1 once the connection is closed. Another goroutine may close it at any time, and the
-/// number may then be somebody else's: [`TcpConn::fd`] is safe from that.
-impl AsRawFd for TcpConn {
-    fn as_raw_fd(&self) -> RawFd {
-        self.fd.raw()
-    }
-}
-
-/// In non-blocking mode.
-///
-/// # Panics
-///
-/// If the connection is closed; [`TcpConn::into_std`] returns an error instead.
-impl From<TcpConn> for OwnedFd {
-    fn from(conn: TcpConn) -> OwnedFd {
-        conn.fd.pfd.into_owned().expect("the connection is not closed")
-    }
-}
-
 /// Takes over a connected socket. See [`TcpConn::from_std`].
 impl TryFrom<OwnedFd> for TcpConn {
     type Error = io::Error;
 
     fn try_from(fd: OwnedFd) -> io::Result<TcpConn> {
         TcpConn::from_std(fd.into())
+    }
+}
+
+/// As [`TcpConn::from_std`].
+impl TryFrom<std::net::TcpStream> for TcpConn {
+    type Error = io::Error;
+
+    fn try_from(conn: std::net::TcpStream) -> io::Result<TcpConn> {
+        TcpConn::from_std(conn)
+    }
+}
+
+/// In non-blocking mode; whoever has the number must close it.
+///
+/// # Panics
+///
+/// If the connection is closed.
+impl IntoRawFd for TcpConn {
+    fn into_raw_fd(self) -> RawFd {
+        OwnedFd::from(self).into_raw_fd()
     }
 }

@@ -1,10 +1,10 @@
-//! Options, addresses and the descriptor of a `TcpConn`. Go: `net/tcpsockopt_*.go`, `net/sockopt_*.go`.
+//! Options and addresses of a `TcpConn`. Go: `net/tcpsockopt_*.go`, `net/sockopt_*.go`.
 
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use gopark_poll::FdGuard;
+use gopark_sys::mptcp;
 
 use super::TcpConn;
 use crate::keepalive::seconds;
@@ -252,7 +252,7 @@ impl TcpConn {
         })
     }
 
-    /// Sets the size of the system's receive buffer, in bytes. The system may change it (Linux doubles it).
+    /// The silence after which the first keep-alive probe is sent; `None` if none are.
     ///
     /// # Errors
     ///
@@ -262,35 +262,19 @@ impl TcpConn {
     ///
     /// ```no_run
     /// let conn = gopark_net::TcpConn::connect("127.0.0.1:7")?;
-    /// conn.set_read_buffer(64 * 1024)?;
+    /// println!("keep-alive: {:?}", conn.keep_alive()?);
     /// # std::io::Result::Ok(())
     /// ```
-    ///
-    /// Go: net/net.go conn.SetReadBuffer
-    pub fn set_read_buffer(&self, bytes: usize) -> io::Result<()> {
-        self.fd.option("setsockopt", |socket| socket.set_recv_buffer_size(bytes))
+    pub fn keep_alive(&self) -> io::Result<Option<Duration>> {
+        self.fd.option("getsockopt", |socket| {
+            if socket.keepalive()? { socket.tcp_keepalive_time().map(Some) } else { Ok(None) }
+        })
     }
 
-    /// Sets the size of the system's send buffer, in bytes. The system may change it (Linux doubles it).
-    ///
-    /// # Errors
-    ///
-    /// The connection is closed, or the system says so.
-    ///
-    /// # Examples
-    ///
-    /// ```no_run
-    /// let conn = gopark_net::TcpConn::connect("127.0.0.1:7")?;
-    /// conn.set_write_buffer(64 * 1024)?;
-    /// # std::io::Result::Ok(())
-    /// ```
-    ///
-    /// Go: net/net.go conn.SetWriteBuffer
-    pub fn set_write_buffer(&self, bytes: usize) -> io::Result<()> {
-        self.fd.option("setsockopt", |socket| socket.set_send_buffer_size(bytes))
-    }
-
-    /// The pending error of the socket, which is cleared.
+    /// Whether the connection speaks Multipath TCP: this side asked for it
+    /// ([`Dialer::set_multipath_tcp`](crate::Dialer::set_multipath_tcp),
+    /// [`ListenConfig::set_multipath_tcp`](crate::ListenConfig::set_multipath_tcp)), and the other side and the way
+    /// there agreed. Never on systems without it.
     ///
     /// # Errors
     ///
@@ -299,38 +283,18 @@ impl TcpConn {
     /// # Examples
     ///
     /// ```no_run
-    /// let conn = gopark_net::TcpConn::connect("127.0.0.1:7")?;
-    /// assert!(conn.take_error()?.is_none());
-    /// # std::io::Result::Ok(())
-    /// ```
-    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
-        self.fd.option("getsockopt", |socket| socket.take_error())
-    }
-
-    /// The descriptor, for calls that this crate does not have. It cannot be closed as long as the guard
-    /// lives: `close` waits for that, so do not call it from the goroutine that holds the guard. The
-    /// descriptor is non-blocking.
-    ///
-    /// There is no `AsFd` on the connection itself, since `close(&self)` could free the number under a
-    /// `BorrowedFd`.
-    ///
-    /// # Errors
-    ///
-    /// The connection is closed.
-    ///
-    /// # Examples
-    ///
-    /// ```no_run
-    /// use std::os::fd::AsFd;
-    ///
-    /// let conn = gopark_net::TcpConn::connect("127.0.0.1:7")?;
-    /// let guard = conn.fd()?;
-    /// let fd = guard.as_fd();
+    /// let conn = gopark_net::Dialer::new().set_multipath_tcp(true).dial_tcp("tcp", "example.com:80")?;
+    /// println!("multipath: {}", conn.multipath_tcp()?);
     /// # std::io::Result::Ok(())
     /// ```
     ///
-    /// Go: net/net.go conn.SyscallConn
-    pub fn fd(&self) -> io::Result<FdGuard<'_>> {
-        self.fd.pfd.fd().map_err(|e| self.fd.wrap("raw-control", "fd", e))
+    /// Go: net/tcpsock.go TCPConn.MultipathTCP
+    #[doc(alias = "MultipathTCP")]
+    pub fn multipath_tcp(&self) -> io::Result<bool> {
+        match self.fd.pfd.control(mptcp::in_use) {
+            Ok(Ok(in_use)) => Ok(in_use),
+            Ok(Err(errno)) => Err(self.fd.wrap("get", "getsockopt", errno.into())),
+            Err(e) => Err(self.fd.wrap("get", "getsockopt", e)),
+        }
     }
 }
