@@ -21,7 +21,6 @@ mod ip;
 pub use batch::{Outgoing, RecvBatch, SendBatch};
 pub use cmsg::{Control, ControlBuf, ControlMessage, rights_len};
 pub use ip::{IpName, peek_from_ip, recv_from_ip, send_segments_ip, send_to_ip};
-pub use libc::{MSG_CTRUNC, MSG_TRUNC};
 
 #[cfg(not(target_vendor = "apple"))]
 const SEND_FLAGS: libc::c_int = libc::MSG_NOSIGNAL;

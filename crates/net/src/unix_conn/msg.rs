@@ -51,7 +51,7 @@ impl UnixMsg {
     /// # std::io::Result::Ok(())
     /// ```
     pub fn is_truncated(&self) -> bool {
-        self.flags & msg::MSG_TRUNC != 0
+        self.flags & msg::TRUNCATED != 0
     }
 
     /// There were more descriptors than there was room for; the system has closed them.
@@ -64,7 +64,7 @@ impl UnixMsg {
     /// # std::io::Result::Ok(())
     /// ```
     pub fn is_control_truncated(&self) -> bool {
-        self.flags & msg::MSG_CTRUNC != 0
+        self.flags & msg::CONTROL_TRUNCATED != 0
     }
 }
 
