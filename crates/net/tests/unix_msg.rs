@@ -109,12 +109,12 @@ both! {
             let (a, b) = pair(network);
             let (readers, writers) = pipes(5);
             let mut buf = [0; 4];
-            let reads: [&dyn Fn(&UnixConn, &mut [u8]); 5] = [
-                &|b, buf| assert_eq!(b.read(buf).unwrap(), 1),
-                &|b, buf| assert_eq!(b.recv(buf).unwrap(), 1),
-                &|b, buf| assert_eq!(b.recv_from(buf).unwrap().0, 1),
-                &|b, buf| assert_eq!(b.try_read(buf).unwrap(), 1),
-                &|b, buf| assert_eq!(b.read_msg(buf, 0).unwrap().len, 1),
+            let reads: [fn(&UnixConn, &mut [u8]); 5] = [
+                |b, buf| assert_eq!(b.read(buf).unwrap(), 1),
+                |b, buf| assert_eq!(b.recv(buf).unwrap(), 1),
+                |b, buf| assert_eq!(b.recv_from(buf).unwrap().0, 1),
+                |b, buf| assert_eq!(b.try_read(buf).unwrap(), 1),
+                |b, buf| assert_eq!(b.read_msg(buf, 0).unwrap().len, 1),
             ];
             for (read, writer) in reads.iter().zip(writers) {
                 a.write_msg(b"x", &[writer.as_fd()], None).unwrap();

@@ -350,7 +350,7 @@ both! {
         assert_eq!(server.read(&mut buf).unwrap(), 0, "the rest was lost, and then comes the end");
     }
 
-    /// A listener whose queue is full keeps who dials it waiting, as in std and unlike in Go, but no longer than it may.
+    /// A listener whose queue is full keeps who dials it waiting, as in std and unlike in Go, within its time.
     fn a_dial_waits_for_room_in_the_queue() {
         let name = TempName::new();
         let ln = gopark_net::ListenConfig::new().backlog(0).listen_unix(name.path()).unwrap();
