@@ -7,8 +7,8 @@
 //!
 //! A channel, and not one wait for several sockets: a goroutine parks on one thing, and `select` over descriptors would
 //! be a second poller. The channel holds as many connections as there are shards, so that an acceptor need not wait for
-//! a consumer on another P; the others wait in the kernel's queues, where `backlog` counts them. A program that wants no
-//! handing over at all has `reuse_port` and a listener for each of its goroutines.
+//! a consumer on another P; the others wait in the kernel's queues, where `backlog` counts them. A program that wants
+//! no handing over at all has `reuse_port` and a listener for each of its goroutines.
 
 use std::fmt;
 use std::io;
