@@ -16,8 +16,8 @@ use gopark_sched::context::Context;
 
 use crate::addr::TcpAddr;
 use crate::error::{AddrError, Cause, OpError, UnknownNetworkError};
-use crate::ipsock::{Network, internet_addr_list, partition};
-use crate::{Addr, Conn, KeepAliveConfig, TcpConn, UnixAddr};
+use crate::ipsock::{Network, internet_addr_list_by, partition};
+use crate::{Addr, Conn, KeepAliveConfig, Resolver, TcpConn, UnixAddr};
 
 mod connect;
 mod multipath;
@@ -110,6 +110,7 @@ pub struct Dialer {
     keep_alive: KeepAliveConfig,
     multipath_tcp: bool,
     control: Option<DialControl>,
+    resolver: Option<Resolver>,
 }
 
 impl Dialer {
@@ -131,6 +132,7 @@ impl Dialer {
             keep_alive: KeepAliveConfig::default(),
             multipath_tcp: false,
             control: None,
+            resolver: None,
         }
     }
 
@@ -293,6 +295,24 @@ impl Dialer {
         F: Fn(&Context, &str, &str, BorrowedFd<'_>) -> io::Result<()> + Send + Sync + 'static,
     {
         self.control = Some(Arc::new(control));
+        self
+    }
+
+    /// Who finds the addresses of host names; unless set, the resolver that [`Resolver::new`] gives.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use gopark_net::{Dialer, Resolver};
+    ///
+    /// let resolver = Resolver::builder().name_servers(["192.0.2.53:53".parse().unwrap()]).build();
+    /// let conn = Dialer::new().resolver(resolver).dial("tcp", "example.com:80")?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
+    /// Go: net/dial.go Dialer.Resolver
+    pub fn resolver(mut self, resolver: Resolver) -> Dialer {
+        self.resolver = Some(resolver);
         self
     }
 
@@ -469,7 +489,8 @@ impl Dialer {
         if let Some(local) = &self.local_unix {
             return Err(mismatched(local.to_string()));
         }
-        let mut addrs = internet_addr_list(ctx, network, address, deadline)?;
+        let resolver = self.resolver.as_ref().unwrap_or(Resolver::shared());
+        let mut addrs = internet_addr_list_by(resolver, ctx, network, address, deadline)?;
         if let Some(local) = self.local_addr
             && !local.is_wildcard()
         {
@@ -505,6 +526,7 @@ impl fmt::Debug for Dialer {
             .field("keep_alive", &self.keep_alive)
             .field("multipath_tcp", &self.multipath_tcp)
             .field("control", &self.control.is_some())
+            .field("resolver", &self.resolver)
             .finish()
     }
 }

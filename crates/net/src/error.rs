@@ -132,7 +132,7 @@ pub struct AddrError {
     pub addr: String,
 }
 
-/// A name that could not be resolved. Text: `lookup example.invalid: no such host`.
+/// A name that could not be resolved. Text: `lookup example.invalid on 192.0.2.53:53: no such host`.
 ///
 /// # Examples
 ///
@@ -149,6 +149,8 @@ pub struct DnsError {
     pub err: Cow<'static, str>,
     /// The name that was looked up.
     pub name: String,
+    /// The name server that was asked, as `host:port`; empty if none was, or if it is not known.
+    pub server: String,
     /// The lookup ran out of time. Not always known.
     pub is_timeout: bool,
     /// Trying again may succeed. Not always known.
@@ -276,6 +278,67 @@ fn errno_is_temporary(e: Errno) -> bool {
     [Errno::EINTR, Errno::EMFILE, Errno::ENFILE, Errno::EAGAIN, Errno::ETIMEDOUT].contains(&e)
 }
 
+impl DnsError {
+    pub(crate) fn new(err: impl Into<Cow<'static, str>>, name: &str) -> DnsError {
+        DnsError {
+            err: err.into(),
+            name: name.to_owned(),
+            server: String::new(),
+            is_timeout: false,
+            is_temporary: false,
+            is_not_found: false,
+            is_canceled: false,
+        }
+    }
+
+    /// The context is done that the lookup was under.
+    pub(crate) fn done(why: context::Error, name: &str) -> DnsError {
+        DnsError {
+            is_timeout: why.is_timeout(),
+            is_temporary: why.is_timeout(),
+            is_canceled: !why.is_timeout(),
+            ..DnsError::new(Cause::from(why).to_string(), name)
+        }
+    }
+
+    pub(crate) fn on(mut self, server: &str) -> DnsError {
+        server.clone_into(&mut self.server);
+        self
+    }
+
+    /// The `DnsError` that `err` is, or that is inside of it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use gopark_net::{DnsError, dial};
+    ///
+    /// let err = dial("tcp", "127.0.0.1:no-such-service").unwrap_err();
+    /// assert!(DnsError::of(&err).is_some_and(|e| e.is_not_found));
+    /// ```
+    pub fn of(err: &io::Error) -> Option<&DnsError> {
+        let inner = err.get_ref()?;
+        if let Some(OpError { err: Cause::Dns(e), .. }) = inner.downcast_ref() {
+            return Some(e);
+        }
+        inner.downcast_ref().or_else(|| inner.source()?.downcast_ref())
+    }
+
+    /// Whether the lookup is known to have run out of time.
+    ///
+    /// Go: net/net.go DNSError.Timeout
+    pub fn timeout(&self) -> bool {
+        self.is_timeout
+    }
+
+    /// Whether trying again may succeed.
+    ///
+    /// Go: net/net.go DNSError.Temporary
+    pub fn temporary(&self) -> bool {
+        self.is_timeout || self.is_temporary
+    }
+}
+
 impl SyscallError {
     /// The error `raw` (an `errno` number) of the call named `syscall`.
     ///
@@ -395,7 +458,11 @@ impl fmt::Display for AddrError {
 
 impl fmt::Display for DnsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "lookup {}: {}", self.name, self.err)
+        write!(f, "lookup {}", self.name)?;
+        if !self.server.is_empty() {
+            write!(f, " on {}", self.server)?;
+        }
+        write!(f, ": {}", self.err)
     }
 }
 
@@ -465,6 +532,12 @@ impl From<OpError> for io::Error {
 
 impl From<AddrError> for io::Error {
     fn from(e: AddrError) -> io::Error {
+        io::Error::new(io::ErrorKind::InvalidInput, e)
+    }
+}
+
+impl From<UnknownNetworkError> for io::Error {
+    fn from(e: UnknownNetworkError) -> io::Error {
         io::Error::new(io::ErrorKind::InvalidInput, e)
     }
 }
@@ -540,7 +613,10 @@ pub fn is_canceled(err: &io::Error) -> bool {
     match OpError::of(err) {
         Some(OpError { err: Cause::Dns(e), .. }) => e.is_canceled,
         Some(e) => matches!(e.err, Cause::Canceled),
-        None => err.get_ref().and_then(|e| e.downcast_ref()) == Some(&context::Error::Canceled),
+        None => match DnsError::of(err) {
+            Some(e) => e.is_canceled,
+            None => err.get_ref().and_then(|e| e.downcast_ref()) == Some(&context::Error::Canceled),
+        },
     }
 }
 
@@ -555,9 +631,10 @@ pub fn is_canceled(err: &io::Error) -> bool {
 pub fn is_temporary(err: &io::Error) -> bool {
     match OpError::of(err) {
         Some(e) => e.temporary(),
-        None => match err.raw_os_error() {
-            Some(raw) => errno_is_temporary(Errno::from_raw(raw)),
-            None => matches!(err.kind(), io::ErrorKind::TimedOut | io::ErrorKind::Interrupted),
+        None => match (err.raw_os_error(), DnsError::of(err)) {
+            (Some(raw), _) => errno_is_temporary(Errno::from_raw(raw)),
+            (None, Some(e)) => e.temporary(),
+            (None, None) => matches!(err.kind(), io::ErrorKind::TimedOut | io::ErrorKind::Interrupted),
         },
     }
 }

@@ -1,13 +1,20 @@
 //! What must hold for every input of the parsers: for the fuzz targets in `fuzz/`, and for the tests that go through
 //! their corpora. Each panics where something does not.
 
+pub use crate::resolver::inputs::{dns_message, hosts, nsswitch, resolv_conf};
 use crate::{HardwareAddr, join_host_port, parse_cidr, split_host_port};
 
 /// What a target does with an input.
 pub type Target = fn(&[u8]);
 
 /// Name and function of each: the names are those of the targets and of their folders of inputs.
-pub const TARGETS: &[(&str, Target)] = &[("address", address)];
+pub const TARGETS: &[(&str, Target)] = &[
+    ("address", address),
+    ("dns_message", dns_message),
+    ("hosts", hosts),
+    ("nsswitch", nsswitch),
+    ("resolv_conf", resolv_conf),
+];
 
 /// Addresses: what was taken apart can be put together, and what is printed can be read.
 pub fn address(data: &[u8]) {

@@ -10,9 +10,8 @@ use socket2::{Domain, Socket, Type};
 
 use crate::addr::{TcpAddr, UnknownZone, parse_ip};
 use crate::error::{AddrError, Cause, UnknownNetworkError};
-use crate::lookup::lookup_host;
 use crate::port::port_of;
-use crate::{Addr, UdpAddr};
+use crate::{Addr, Resolver, UdpAddr};
 
 /// A network that `listen`, `listen_packet` and `dial` know.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -41,8 +40,8 @@ pub(crate) enum Network {
 }
 
 /// The family that a network asks for by its name.
-#[derive(Copy, Clone, PartialEq, Eq, Debug)]
-enum Version {
+#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Version {
     Any,
     V4,
     V6,
@@ -119,7 +118,7 @@ impl Network {
         matches!(self, Network::Unix | Network::Unixgram | Network::Unixpacket)
     }
 
-    const fn version(self) -> Version {
+    pub(crate) const fn version(self) -> Version {
         match self {
             Network::Tcp4 | Network::Udp4 | Network::Ip4 => Version::V4,
             Network::Tcp6 | Network::Udp6 | Network::Ip6 => Version::V6,
@@ -142,10 +141,13 @@ impl Network {
             (other, _) => other.as_str(),
         }
     }
+}
 
+impl Version {
     /// Go: net/ipsock.go filterAddrList
-    fn accepts(self, ip: IpAddr) -> bool {
-        match self.version() {
+    #[doc(alias = "filterAddrList")]
+    pub(crate) fn accepts(self, ip: IpAddr) -> bool {
+        match self {
             Version::Any => true,
             Version::V4 => ip.to_canonical().is_ipv4(),
             Version::V6 => ip.to_canonical().is_ipv6(),
@@ -224,10 +226,21 @@ pub fn join_host_port(host: &str, port: &str) -> String {
 
 /// The end points that `addr` stands for: at least one. A host name is resolved, no later than `deadline` and no longer
 /// than until `ctx` is done; a literal never touches the resolver.
+pub(crate) fn internet_addr_list(
+    ctx: &Context,
+    network: Network,
+    addr: &str,
+    deadline: Option<Instant>,
+) -> Result<Vec<TcpAddr>, Cause> {
+    internet_addr_list_by(Resolver::shared(), ctx, network, addr, deadline)
+}
+
+/// As [`internet_addr_list`], by a resolver of the caller's.
 ///
 /// Go: net/ipsock.go Resolver.internetAddrList
 #[doc(alias = "internetAddrList")]
-pub(crate) fn internet_addr_list(
+pub(crate) fn internet_addr_list_by(
+    resolver: &Resolver,
     ctx: &Context,
     network: Network,
     addr: &str,
@@ -237,22 +250,43 @@ pub(crate) fn internet_addr_list(
     if host.is_empty() {
         return Ok(vec![TcpAddr { ip: None, port, scope_id: 0 }]);
     }
+    let ips = match deadline {
+        Some(at) if ctx.deadline().is_none_or(|earlier| at < earlier) && parse_ip(host).is_none() => {
+            if !gopark_poll::is_installed() {
+                return Err(Cause::NotStarted); // no timers yet
+            }
+            let (ctx, cancel) = ctx.with_deadline(at);
+            let _cancel = cancel.on_drop();
+            ip_list(resolver, &ctx, network.version(), host)?
+        }
+        _ => ip_list(resolver, ctx, network.version(), host)?,
+    };
+    Ok(ips.into_iter().map(|(ip, scope_id)| TcpAddr { ip: Some(ip), port, scope_id }).collect())
+}
+
+/// The addresses of `host` of family `version`: at least one.
+pub(crate) fn ip_list(
+    resolver: &Resolver,
+    ctx: &Context,
+    version: Version,
+    host: &str,
+) -> Result<Vec<(IpAddr, u32)>, Cause> {
     let mut ips = match parse_ip(host) {
         Some((ip, Ok(scope_id))) => vec![(ip, scope_id)],
         Some((_, Err(UnknownZone))) => {
             return Err(AddrError { err: "no such network interface", addr: host.to_owned() }.into());
         }
-        None => lookup_host(ctx, host, deadline)?,
+        None => resolver.lookup_scoped(ctx, version, host)?,
     };
     // A machine may have IPv6 just enough to bind `::`, and not enough to connect to it (golang/go#18806).
     if let [(IpAddr::V6(Ipv6Addr::UNSPECIFIED), _)] = ips[..] {
         ips.push((IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0));
     }
-    ips.retain(|&(ip, _)| network.accepts(ip));
+    ips.retain(|&(ip, _)| version.accepts(ip));
     if ips.is_empty() {
         return Err(AddrError { err: "no suitable address found", addr: host.to_owned() }.into());
     }
-    Ok(ips.into_iter().map(|(ip, scope_id)| TcpAddr { ip: Some(ip), port, scope_id }).collect())
+    Ok(ips)
 }
 
 fn split(network: Network, addr: &str) -> Result<(&str, u16), Cause> {

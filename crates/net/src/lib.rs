@@ -68,6 +68,7 @@ mod port;
 mod protocol;
 mod raw_conn;
 mod resolve_addr;
+mod resolver;
 mod sharded_listener;
 mod sock;
 mod tcp_conn;
@@ -127,6 +128,10 @@ pub use listen::{ListenConfig, listen, listen_multicast_udp, listen_packet, list
 pub use packet_conn::PacketConn;
 pub use pipe::{ClosedPipeError, PipeConn, pipe};
 pub use raw_conn::RawConn;
+pub use resolver::{
+    DnsConn, InvalidRecords, Mx, Ns, Resolver, ResolverBuilder, Srv, lookup_addr, lookup_cname, lookup_host,
+    lookup_ip, lookup_mx, lookup_ns, lookup_srv, lookup_txt,
+};
 pub use sharded_listener::ShardedListener;
 pub use tcp_conn::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, TcpConn, WriteHalf};
 pub use tcp_listener::TcpListener;

@@ -1,17 +1,17 @@
-//! Host names, resolved by the system's `getaddrinfo`. Go: `net/lookup.go`.
+//! Host names, resolved by the system's `getaddrinfo`: what the resolver cannot do itself. Go: `net/cgo_unix.go`.
 //!
-//! `getaddrinfo` blocks a thread and cannot be stopped. So it runs in an announced blocking section, and if
-//! there is a deadline or a context in a goroutine of its own: the caller leaves in time, the lookup ends when it ends,
-//! and nobody reads its result. No more than [`LOOKUPS_MAX`] run at a time (`lookup/gate.rs`).
+//! `getaddrinfo` blocks a thread and cannot be stopped. So it runs in an announced blocking section, in the goroutine
+//! of a shared lookup: a caller whose time is up leaves, the lookup ends when it ends, and nobody reads its result.
+//! No more than [`LOOKUPS_MAX`] run at a time (`lookup/gate.rs`).
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
-use std::time::{Duration, Instant};
 
-use gopark_sched::context::{self, Context};
-use gopark_sched::{blocking, chan, select};
+use gopark_sched::blocking;
+use gopark_sched::context::Context;
 
 use crate::error::{Cause, DnsError, OpError};
+use crate::ipsock::Version;
 
 pub(crate) mod gate;
 
@@ -22,38 +22,30 @@ const LOOKUPS_MAX: usize = 500;
 
 static LOOKUPS: Gate = Gate::new(LOOKUPS_MAX);
 
-/// The addresses of `host`, at least one, each with its IPv6 scope.
+/// The addresses of `host` of family `version`, at least one, each with its IPv6 scope, as the system finds them. If
+/// `ctx` is done before it is its turn nobody is asked.
 ///
-/// Go: net/lookup.go Resolver.lookupIPAddr
-#[doc(alias = "lookupIPAddr")]
-pub(crate) fn lookup_host(
+/// Go: net/cgo_unix.go cgoLookupIP
+#[doc(alias = "cgoLookupIP")]
+pub(crate) fn system_lookup(
     ctx: &Context,
     host: &str,
-    deadline: Option<Instant>,
-) -> Result<Vec<(IpAddr, u32)>, Cause> {
+    version: Version,
+) -> Result<Vec<(IpAddr, u32)>, DnsError> {
     if !may_be_a_name(host) {
-        return Err(no_such_host(host).into());
+        return Err(no_such_host(host));
     }
-    if !gopark_poll::is_installed() {
-        return Err(Cause::NotStarted);
-    }
-    let found = if deadline.is_none() && ctx.never_done() {
-        LOOKUPS.enter(|| blocking(|| getaddrinfo(host)))
-    } else {
-        lookup_until(ctx, host, deadline)?
-    };
-    let mut addrs = match found {
-        Ok(addrs) => addrs,
-        Err(e) => return Err(failed(host, &e).into()),
-    };
-    let mut seen = Vec::with_capacity(addrs.len());
-    addrs.retain(|addr| {
-        !seen.contains(addr) && {
-            seen.push(*addr);
-            true
+    let found = LOOKUPS.enter(|| match ctx.err() {
+        Some(done) => Err(DnsError::done(done, host)),
+        None => blocking(|| getaddrinfo(host)).map_err(|e| failed(host, &e)),
+    })?;
+    let mut addrs: Vec<(IpAddr, u32)> = Vec::with_capacity(found.len());
+    for addr in found {
+        if version.accepts(addr.0) && !addrs.contains(&addr) {
+            addrs.push(addr);
         }
-    });
-    if addrs.is_empty() { Err(no_such_host(host).into()) } else { Ok(addrs) }
+    }
+    if addrs.is_empty() { Err(no_such_host(host)) } else { Ok(addrs) }
 }
 
 /// The addresses of `addr` as std finds them, announced as blocking if that may take long.
@@ -84,44 +76,6 @@ pub fn hold_lookups() -> impl Drop {
 
 type Found = io::Result<Vec<(IpAddr, u32)>>;
 
-fn lookup_until(ctx: &Context, host: &str, deadline: Option<Instant>) -> Result<Found, Cause> {
-    let (tx, rx) = chan::bounded(1);
-    let lookup = {
-        let (ctx, name) = (ctx.clone(), host.to_owned());
-        // Nobody is there to read the result if it has to wait for its turn too long.
-        let is_wanted = move || ctx.err().is_none() && deadline.is_none_or(|at| Instant::now() < at);
-        gopark_sched::try_spawn(move || {
-            let found = LOOKUPS.enter(|| is_wanted().then(|| blocking(|| getaddrinfo(&name))));
-            if let Some(found) = found {
-                let _ = tx.send(found); // an error: nobody waits any more
-            }
-        })
-    };
-    let lookup = lookup.map_err(|e| Cause::Other(Box::new(e)))?;
-    let left = deadline.map_or(Duration::MAX, |at| at.saturating_duration_since(Instant::now()));
-    select! {
-        recv(rx) -> found => match found {
-            Ok(found) => return Ok(found),
-            // It saw that it is not wanted; or it panicked.
-            Err(_) => if let Err(panic) = lookup.join() {
-                std::panic::resume_unwind(panic);
-            },
-        },
-        recv(ctx.done()) -> _ => {},
-        after(left) => {},
-    }
-    let why = ctx.err().unwrap_or(context::Error::DeadlineExceeded);
-    Err(DnsError {
-        err: Cause::from(why).to_string().into(),
-        name: host.to_owned(),
-        is_timeout: why.is_timeout(),
-        is_temporary: why.is_timeout(),
-        is_not_found: false,
-        is_canceled: !why.is_timeout(),
-    }
-    .into())
-}
-
 fn getaddrinfo(host: &str) -> Found {
     let scoped = |addr: SocketAddr| match addr {
         SocketAddr::V4(addr) => (IpAddr::V4(*addr.ip()), 0),
@@ -137,17 +91,11 @@ fn failed(host: &str, err: &io::Error) -> DnsError {
     if is("Name or service not known") || is("No address associated") || is("nodename nor servname") {
         return no_such_host(host);
     }
-    // Go's words for a server that answers with a failure.
-    let is_temporary = is("Temporary failure");
-    let err = if is_temporary { "server misbehaving".into() } else { text.into() };
-    DnsError {
-        err,
-        name: host.to_owned(),
-        is_timeout: false,
-        is_temporary,
-        is_not_found: false,
-        is_canceled: false,
+    if is("Temporary failure") {
+        // Go's words for a server that answers with a failure.
+        return DnsError { is_temporary: true, ..DnsError::new("server misbehaving", host) };
     }
+    DnsError::new(text, host)
 }
 
 /// Whether it makes sense to ask for `host`. What is refused is refused by Go too, without asking.
@@ -171,14 +119,7 @@ fn ends_in_a_number(host: &str) -> bool {
 }
 
 fn no_such_host(host: &str) -> DnsError {
-    DnsError {
-        err: "no such host".into(),
-        name: host.to_owned(),
-        is_timeout: false,
-        is_temporary: false,
-        is_not_found: true,
-        is_canceled: false,
-    }
+    DnsError { is_not_found: true, ..DnsError::new("no such host", host) }
 }
 
 #[cfg(test)]

@@ -73,15 +73,8 @@ fn named_port(network: &str, service: &str) -> Result<u16, Cause> {
         other => return Err(AddrError { err: "unknown network", addr: other.to_owned() }.into()),
     };
     found.copied().ok_or_else(|| {
-        DnsError {
-            err: "unknown port".into(),
-            name: format!("{network}/{service}"),
-            is_timeout: false,
-            is_temporary: false,
-            is_not_found: true,
-            is_canceled: false,
-        }
-        .into()
+        let name = format!("{network}/{service}");
+        DnsError { is_not_found: true, ..DnsError::new("unknown port", &name) }.into()
     })
 }
 

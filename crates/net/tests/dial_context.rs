@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 
 use gopark_net::context::Context;
 use gopark_net::for_tests::hold_lookups;
-use gopark_net::{Cause, Dialer, OpError, is_canceled, is_closed, is_timeout, listen, spawn, yield_now};
+use gopark_net::{
+    Cause, Dialer, OpError, Resolver, is_canceled, is_closed, is_timeout, listen, spawn, yield_now,
+};
 use util::{BlackHole, assert_blocked, assert_timeout, join_soon, local_listener};
 
 const MS: Duration = Duration::from_millis(1);
@@ -257,7 +259,7 @@ both! {
     }
 }
 
-/// Not beside others that resolve names: it lets nobody do so.
+/// By the system's resolver, which can be held up; not beside others that ask it: it lets nobody do so.
 // Go: net TestLookupContextCancel, TestLookupHostCancel
 #[test]
 fn test_lookup_context_cancel() {
@@ -265,10 +267,11 @@ fn test_lookup_context_cancel() {
         let ln = local_listener();
         let at = format!("localhost:{}", ln.local_addr().unwrap().port());
         let held = hold_lookups();
+        let system = Dialer::new().resolver(Resolver::builder().prefer_system().build());
         let (ctx, cancel) = Context::background().with_cancel();
         let dialing = {
-            let (ctx, at) = (ctx.clone(), at.clone());
-            spawn(move || Dialer::new().dial_context(&ctx, "tcp", &at))
+            let (dialer, ctx, at) = (system.clone(), ctx.clone(), at.clone());
+            spawn(move || dialer.dial_context(&ctx, "tcp", &at))
         };
         let dialing = assert_blocked(dialing);
         cancel.cancel();
@@ -277,9 +280,10 @@ fn test_lookup_context_cancel() {
         assert!(is_canceled(&err) && !is_timeout(&err));
         assert!(matches!(&OpError::of(&err).unwrap().err, Cause::Dns(e) if e.is_canceled && !e.is_not_found));
         // Done before: the same.
-        assert!(is_canceled(&Dialer::new().dial_context(&ctx, "tcp", &at).err().unwrap()));
+        assert!(is_canceled(&system.dial_context(&ctx, "tcp", &at).err().unwrap()));
         let (late, _cancel) = Context::background().with_timeout(10 * MS);
-        for (dialer, ctx) in [(Dialer::new(), late), (Dialer::new().timeout(10 * MS), Context::background())]
+        for (dialer, ctx) in
+            [(system.clone(), late), (system.clone().timeout(10 * MS), Context::background())]
         {
             let err = dialer.dial_context(&ctx, "tcp", &at).err().unwrap();
             assert_eq!(err.to_string(), "dial tcp: lookup localhost: i/o timeout");
@@ -287,7 +291,7 @@ fn test_lookup_context_cancel() {
         }
         drop(held);
         let (ctx, _cancel) = Context::background().with_cancel();
-        Dialer::new().dial_context(&ctx, "tcp", &at).unwrap();
+        system.dial_context(&ctx, "tcp", &at).unwrap();
     }
     util::both("test_lookup_context_cancel", body);
 }

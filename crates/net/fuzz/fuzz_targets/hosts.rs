@@ -1,0 +1,4 @@
+//! Files like /etc/hosts; see `for_fuzz` in gopark-net.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| gopark_net::for_fuzz::hosts(data));
