@@ -1,8 +1,8 @@
 //! tungstenite (WebSockets) over our connections, unchanged, plain and over rustls.
 //!
-//! A client's frames are masked with random numbers, which rand takes from a thread-local, once for each frame and
-//! before the frame is written. [`send`] keeps that one touch in a function of its own, as the contract of
-//! `Runtime::start` asks. Servers do not mask.
+//! A client's frames are masked with random numbers, which rand takes from a thread-local, before the frame is written:
+//! what we say, and in [`receive`] the answer to a ping. [`open`], [`send`], [`receive`] and [`close`] keep each such
+//! touch in a function of its own, as the contract of `Runtime::start` asks. Servers do not mask.
 
 #[path = "util/tls.rs"]
 mod tls;
@@ -23,6 +23,18 @@ procs!();
 #[inline(never)]
 fn send<S: Read + Write>(socket: &mut WebSocket<S>, message: Message) -> tungstenite::Result<()> {
     socket.send(message)
+}
+
+/// Receives one message, likewise.
+#[inline(never)]
+fn receive<S: Read + Write>(socket: &mut WebSocket<S>) -> tungstenite::Result<Message> {
+    socket.read()
+}
+
+/// Says goodbye, likewise.
+#[inline(never)]
+fn close<S: Read + Write>(socket: &mut WebSocket<S>, goodbye: CloseFrame) -> tungstenite::Result<()> {
+    socket.close(Some(goodbye))
 }
 
 /// The handshake, likewise: the client's key is random.
@@ -62,9 +74,9 @@ fn echo<S: Read + Write>(stream: S) -> tungstenite::Result<usize> {
 /// Closes, and waits for the other side's answer.
 fn finish<S: Read + Write>(mut socket: WebSocket<S>) {
     let goodbye = CloseFrame { code: CloseCode::Normal, reason: "done".into() };
-    socket.close(Some(goodbye.clone())).unwrap();
-    assert_eq!(socket.read().unwrap(), Message::Close(Some(goodbye)));
-    match socket.read().unwrap_err() {
+    close(&mut socket, goodbye.clone()).unwrap();
+    assert_eq!(receive(&mut socket).unwrap(), Message::Close(Some(goodbye)));
+    match receive(&mut socket).unwrap_err() {
         Error::ConnectionClosed => {}
         // tungstenite's server ends TCP without an end of TLS; both have said goodbye by then.
         Error::Io(e) => assert_eq!(e.kind(), ErrorKind::UnexpectedEof, "{e}"),
@@ -75,10 +87,10 @@ fn finish<S: Read + Write>(mut socket: WebSocket<S>) {
 fn conversation<S: Read + Write>(socket: &mut WebSocket<S>) {
     for i in 0..20 {
         send(socket, Message::text(format!("message {i}"))).unwrap();
-        assert_eq!(socket.read().unwrap(), Message::text(format!("message {i}")));
+        assert_eq!(receive(socket).unwrap(), Message::text(format!("message {i}")));
     }
     send(socket, Message::Ping("are you there?".into())).unwrap();
-    assert_eq!(socket.read().unwrap(), Message::Pong("are you there?".into()));
+    assert_eq!(receive(socket).unwrap(), Message::Pong("are you there?".into()));
 }
 
 both! {
@@ -108,7 +120,7 @@ both! {
         let mut socket = open(client);
         let large = Message::binary((0..4 << 20_u32).map(|i| (i % 251) as u8).collect::<Vec<_>>());
         send(&mut socket, large.clone()).unwrap();
-        assert!(socket.read().unwrap() == large);
+        assert!(receive(&mut socket).unwrap() == large);
         finish(socket);
         assert_eq!(join_soon(served), 1);
     }
@@ -146,13 +158,13 @@ both! {
         let mut socket = open(client);
         for _ in 0..3 {
             socket.get_mut().set_read_deadline(after(Duration::from_millis(5))).unwrap();
-            match socket.read().unwrap_err() {
+            match receive(&mut socket).unwrap_err() {
                 Error::Io(e) => assert!(is_timeout(&e), "{e}"),
                 e => panic!("{e}"),
             }
             socket.get_mut().set_read_deadline(None).unwrap();
             send(&mut socket, Message::text("again")).unwrap();
-            assert_eq!(socket.read().unwrap(), Message::text("again"));
+            assert_eq!(receive(&mut socket).unwrap(), Message::text("again"));
         }
         finish(socket);
         assert_eq!(join_soon(served), 3);
@@ -170,7 +182,7 @@ both! {
         // The server goes away without reading all of it.
         let _ = send(&mut socket, Message::binary(vec![0; 1001]));
         assert!(matches!(join_soon(served), Error::Capacity(_)));
-        assert!(socket.read().is_err());
+        assert!(receive(&mut socket).is_err());
     }
 
     fn what_is_no_handshake_is_refused() {

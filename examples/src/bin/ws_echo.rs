@@ -38,7 +38,7 @@ fn run(mut flags: Flags) -> Result<(), Box<dyn Error>> {
     flags.finish()?;
     log::start(quiet);
     // SAFETY: no code here keeps a thread-local, or anything else of a thread, across a call that may block. Nor does
-    // tungstenite's server; its client takes random numbers from one, so clients keep `send` in a function apart.
+    // tungstenite's server; its client takes random numbers from one, see tests/tungstenite.rs of gopark-net.
     unsafe { Runtime::start()? };
     let listener = ListenConfig::new().listen_tcp("tcp", &addr).map_err(|e| format!("--addr {addr}: {e}"))?;
     let listener = Arc::new(listener);
