@@ -34,7 +34,7 @@ impl TcpAddr {
     #[doc(alias = "ResolveTCPAddr")]
     pub fn resolve(network: &str, address: &str) -> io::Result<TcpAddr> {
         let network = if network.is_empty() { "tcp" } else { network };
-        resolve(network, address, |net| !net.is_udp()).map_err(bare)
+        resolve(network, address, Network::is_tcp).map_err(bare)
     }
 }
 

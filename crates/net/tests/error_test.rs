@@ -6,8 +6,8 @@ use std::error::Error as _;
 use std::io::{self, ErrorKind};
 
 use gopark_net::{
-    Cause, Conn, OpError, SyscallError, TcpConn, TcpListener, dial, is_closed, is_temporary, is_timeout,
-    listen, raw_os_error,
+    AddrError, Cause, Conn, OpError, SyscallError, TcpConn, TcpListener, UnknownNetworkError, dial,
+    is_closed, is_temporary, is_timeout, listen, raw_os_error,
 };
 use util::{ago, local_listener, pair};
 
@@ -165,5 +165,31 @@ both! {
         assert!(err.to_string().starts_with("file tcp: getpeername: "), "{err}");
         let file = std::fs::File::open("/dev/null").unwrap();
         assert!(TcpListener::try_from(std::os::fd::OwnedFd::from(file)).is_err());
+    }
+
+    /// All of our errors go into `io::Error`s that say the same of themselves, and can be had back.
+    // Go: net TestErrors
+    fn test_errors() {
+        fn both<E: std::error::Error + Send + Sync + Clone + PartialEq + 'static>(e: E) -> io::Error
+        where
+            io::Error: From<E>,
+        {
+            let err = io::Error::from(e.clone());
+            assert_eq!(err.to_string(), e.to_string());
+            assert_eq!(err.get_ref().and_then(|inner| inner.downcast_ref::<E>()), Some(&e));
+            err
+        }
+        let addr = AddrError { err: "missing port in address", addr: "localhost".to_owned() };
+        assert!(!is_timeout(&both(addr.clone())) && !is_temporary(&both(addr)));
+        assert!(!is_timeout(&both(UnknownNetworkError("tcp7".to_owned()))));
+        let (client, _server) = pair();
+        client.set_read_deadline(ago(std::time::Duration::from_secs(1))).unwrap();
+        let timeout = client.read(&mut [0]).unwrap_err();
+        assert!(is_timeout(&timeout) && is_temporary(&timeout) && !is_closed(&timeout));
+        client.close().unwrap();
+        let closed = client.read(&mut [0]).unwrap_err();
+        assert!(is_closed(&closed) && !is_timeout(&closed) && !is_temporary(&closed));
+        let inner = OpError::of(&closed).unwrap();
+        assert!(inner.source().is_some() && matches!(inner.err, Cause::Closed));
     }
 }

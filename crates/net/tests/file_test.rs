@@ -111,7 +111,7 @@ both! {
             file_packet_conn(&text).map(drop).unwrap_err(),
         ] {
             let op = OpError::of(&err).unwrap();
-            assert_eq!((op.op.as_ref(), op.net.as_ref()), ("file", "file+net"));
+            assert_eq!((op.op, op.net.as_ref()), ("file", "file+net"));
             assert_eq!(err.to_string(), "file file+net: getsockopt: socket operation on non-socket");
         }
         // Of the wrong kind.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use gopark_net::{
-    Conn, KeepAliveConfig, ListenConfig, Listener, TcpConn, TcpListener, dial, join_host_port, listen,
+    Conn, KeepAliveConfig, ListenConfig, Listener, TcpConn, TcpListener, dial, join_host_port, listen, spawn,
 };
 use socket2::SockRef;
 use std::os::fd::AsFd;
@@ -285,5 +285,22 @@ both! {
         let server = incoming.next().unwrap().unwrap();
         client.write_all(b"hello").unwrap();
         assert_eq!(server.read(&mut [0; 16]).unwrap(), 5);
+    }
+
+    // Go: net TestClosingListener
+    // go-semantics 7.5: "Port reuse after Close"
+    fn test_closing_listener() {
+        for _ in 0..20 {
+            let ln = Arc::new(util::local_listener());
+            let addr = ln.addr().to_string();
+            let acceptor = {
+                let ln = Arc::clone(&ln);
+                spawn(move || while ln.accept().is_ok() {})
+            };
+            ln.close().unwrap();
+            // Whether or not the acceptor was in its call by then.
+            listen("tcp", &addr).unwrap().close().unwrap();
+            util::join_soon(acceptor);
+        }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use gopark_net::{Dialer, TcpConn, go, is_closed, spawn};
+use gopark_net::{Dialer, TcpAddr, TcpConn, go, is_closed, spawn};
 use util::{join_soon, local_listener, pair};
 
 procs!();
@@ -206,5 +206,58 @@ both! {
         }
         ln.close().unwrap();
         join_soon(server);
+    }
+
+    // Go: net TestResolveTCPAddr
+    fn test_resolve_tcp_addr() {
+        let resolved = [
+            ("tcp", "127.0.0.1:0", "127.0.0.1:0"),
+            ("tcp4", "127.0.0.1:65535", "127.0.0.1:65535"),
+            ("tcp", "[::1]:0", "[::1]:0"),
+            ("tcp6", "[::1]:65535", "[::1]:65535"),
+            ("tcp6", "[::1%911]:2", "[::1%911]:2"),
+            ("", "127.0.0.1:0", "127.0.0.1:0"),
+            ("", "[::1]:0", "[::1]:0"),
+            ("tcp", ":12345", ":12345"),
+            ("tcp", "127.0.0.1:http", "127.0.0.1:80"),
+            ("tcp", "[::ffff:127.0.0.1]:http", "127.0.0.1:80"),
+            ("tcp", "[2001:db8::1]:http", "[2001:db8::1]:80"),
+            ("tcp4", "127.0.0.1:http", "127.0.0.1:80"),
+            ("tcp4", "[::ffff:127.0.0.1]:http", "127.0.0.1:80"),
+            ("tcp6", "[2001:db8::1]:http", "[2001:db8::1]:80"),
+        ];
+        for (network, address, want) in resolved {
+            let got = TcpAddr::resolve(network, address).unwrap_or_else(|e| panic!("{network} {address}: {e}"));
+            assert_eq!(got.to_string(), want, "{network} {address}");
+        }
+        for (network, address, want) in [
+            ("http", "127.0.0.1:0", "unknown network http"),
+            ("udp", "127.0.0.1:0", "unknown network udp"),
+            ("unix", "/tmp/x", "unknown network unix"),
+            ("tcp4", "[2001:db8::1]:http", "address 2001:db8::1: no suitable address found"),
+            ("tcp6", "127.0.0.1:http", "address 127.0.0.1: no suitable address found"),
+            ("tcp6", "[::ffff:127.0.0.1]:http", "address ::ffff:127.0.0.1: no suitable address found"),
+        ] {
+            assert_eq!(TcpAddr::resolve(network, address).unwrap_err().to_string(), want, "{network} {address}");
+        }
+    }
+
+    // Go: net TestCopyPipeIntoTCP
+    fn test_copy_pipe_into_tcp() {
+        let (client, server) = pair();
+        let receiver = spawn(move || {
+            let mut received = Vec::new();
+            let mut reader = &server;
+            io::Read::read_to_end(&mut reader, &mut received).map(|_| received)
+        });
+        let (from, to) = gopark_net::pipe();
+        let copier = spawn(move || io::copy(&mut &from, &mut &client));
+        to.write_all(&[1]).unwrap();
+        // The second piece comes when the first has long been copied.
+        gopark_net::sleep(Duration::from_millis(20)); // not for ordering: either order must work
+        to.write_all(&[2]).unwrap();
+        to.close().unwrap();
+        assert_eq!(join_soon(copier).unwrap(), 2);
+        assert_eq!(join_soon(receiver).unwrap(), [1, 2]);
     }
 }
