@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
-use crate::{UnixAddr, zone};
+use crate::{IpSockAddr, UnixAddr, zone};
 
 /// The address of one end of a connection, or of a listener.
 ///
@@ -25,6 +25,8 @@ pub enum Addr {
     Tcp(TcpAddr),
     /// A UDP end point.
     Udp(UdpAddr),
+    /// An end point of IP itself.
+    Ip(IpSockAddr),
     /// A Unix socket.
     Unix(UnixAddr),
     /// An end of a [`pipe`](crate::pipe()). Go: pipeAddr
@@ -150,6 +152,7 @@ impl Addr {
         match self {
             Addr::Tcp(_) => "tcp",
             Addr::Udp(_) => "udp",
+            Addr::Ip(_) => "ip",
             Addr::Unix(addr) => addr.network(),
             Addr::Pipe => "pipe",
         }
@@ -169,7 +172,7 @@ impl Addr {
         match self {
             Addr::Tcp(addr) => addr.socket_addr(),
             Addr::Udp(addr) => addr.socket_addr(),
-            Addr::Unix(_) | Addr::Pipe => None,
+            Addr::Ip(_) | Addr::Unix(_) | Addr::Pipe => None,
         }
     }
 }
@@ -248,6 +251,12 @@ impl From<SocketAddr> for Addr {
     }
 }
 
+impl From<IpSockAddr> for Addr {
+    fn from(addr: IpSockAddr) -> Addr {
+        Addr::Ip(addr)
+    }
+}
+
 impl From<UnixAddr> for Addr {
     fn from(addr: UnixAddr) -> Addr {
         Addr::Unix(addr)
@@ -265,6 +274,7 @@ impl fmt::Display for Addr {
         match self {
             Addr::Tcp(addr) => addr.fmt(f),
             Addr::Udp(addr) => addr.fmt(f),
+            Addr::Ip(addr) => addr.fmt(f),
             Addr::Unix(addr) => addr.fmt(f),
             Addr::Pipe => f.write_str("pipe"),
         }

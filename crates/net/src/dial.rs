@@ -4,7 +4,8 @@
 //! * `dial/connect.rs`: one attempt; `dial/multipath.rs`: by Multipath TCP;
 //! * `dial/udp.rs`: sockets for datagrams;
 //! * `dial/race.rs`: two families at a time (Happy Eyeballs);
-//! * `dial/unix.rs`: Unix sockets.
+//! * `dial/unix.rs`: Unix sockets;
+//! * `dial/ip.rs`: raw sockets.
 
 use std::net::SocketAddr;
 use std::os::fd::BorrowedFd;
@@ -16,10 +17,12 @@ use gopark_sched::context::Context;
 
 use crate::addr::TcpAddr;
 use crate::error::{AddrError, Cause, OpError, UnknownNetworkError};
+use crate::ip_conn::is_ip_network;
 use crate::ipsock::{Network, internet_addr_list_by, partition};
 use crate::{Addr, Conn, KeepAliveConfig, Resolver, TcpConn, UnixAddr};
 
 mod connect;
+mod ip;
 mod multipath;
 pub(crate) mod race;
 mod udp;
@@ -187,6 +190,7 @@ impl Dialer {
         (self.local_addr, self.local_unix) = match addr.into() {
             Addr::Tcp(addr) => (Some(addr), None),
             Addr::Udp(addr) => (Some(addr.end_point()), None),
+            Addr::Ip(addr) => (Some(addr.end_point()), None),
             Addr::Unix(addr) => (None, Some(addr)),
             // Not the name of anything: as if none had been given.
             Addr::Pipe => (None, None),
@@ -366,6 +370,9 @@ impl Dialer {
     /// Go: net/dial.go Dialer.DialContext
     #[doc(alias = "DialContext")]
     pub fn dial_context(&self, ctx: &Context, network: &str, address: &str) -> io::Result<Box<dyn Conn>> {
+        if is_ip_network(network) {
+            return Ok(Box::new(self.dial_ip_context(ctx, network, address)?));
+        }
         match Network::parse(network) {
             Ok(net) if net.is_udp() => Ok(Box::new(self.dial_udp_context(ctx, network, address)?)),
             Ok(net) if net.is_unix() => Ok(Box::new(self.dial_unix_name(ctx, net, address)?)),

@@ -11,7 +11,7 @@ use socket2::{Domain, Socket, Type};
 use crate::addr::{TcpAddr, UnknownZone, parse_ip};
 use crate::error::{AddrError, Cause, UnknownNetworkError};
 use crate::port::port_of;
-use crate::{Addr, Resolver, UdpAddr};
+use crate::{Addr, IpSockAddr, Resolver, UdpAddr};
 
 /// A network that `listen`, `listen_packet` and `dial` know.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -27,11 +27,8 @@ pub(crate) enum Network {
     Udp4,
     Udp6,
     /// Packets of a protocol over IP, whose name or number follows after a colon.
-    #[expect(dead_code)]
     Ip,
-    #[expect(dead_code)]
     Ip4,
-    #[expect(dead_code)]
     Ip6,
     /// Unix sockets: streams, datagrams, packets in sequence.
     Unix,
@@ -102,14 +99,17 @@ impl Network {
 
     /// An end point of this network, as errors and connections name it.
     pub(crate) fn addr(self, addr: TcpAddr) -> Addr {
-        if self.is_udp() { UdpAddr::from(addr).into() } else { addr.into() }
+        match self {
+            _ if self.is_udp() => UdpAddr::from(addr).into(),
+            _ if self.is_ip() => IpSockAddr::from(addr).into(),
+            _ => addr.into(),
+        }
     }
 
     pub(crate) const fn is_tcp(self) -> bool {
         matches!(self, Network::Tcp | Network::Tcp4 | Network::Tcp6)
     }
 
-    #[expect(dead_code)]
     pub(crate) const fn is_ip(self) -> bool {
         matches!(self, Network::Ip | Network::Ip4 | Network::Ip6)
     }
@@ -246,7 +246,11 @@ pub(crate) fn internet_addr_list_by(
     addr: &str,
     deadline: Option<Instant>,
 ) -> Result<Vec<TcpAddr>, Cause> {
-    let (host, port) = if addr.is_empty() { ("", 0) } else { split(network, addr)? };
+    let (host, port) = match addr {
+        "" => ("", 0),
+        host if network.is_ip() => (host, 0),
+        addr => split(network, addr)?,
+    };
     if host.is_empty() {
         return Ok(vec![TcpAddr { ip: None, port, scope_id: 0 }]);
     }

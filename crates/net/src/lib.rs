@@ -58,6 +58,7 @@ pub mod for_fuzz;
 mod hardware_addr;
 mod incoming;
 mod interface;
+mod ip_conn;
 mod ipsock;
 mod keepalive;
 mod listen;
@@ -121,6 +122,7 @@ pub use incoming::Incoming;
 pub use interface::{
     Interface, InterfaceFlags, interface_addrs, interface_by_index, interface_by_name, interfaces,
 };
+pub use ip_conn::{IpConn, IpMsg, IpSockAddr, listen_ip};
 pub use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 pub use ipsock::{join_host_port, split_host_port};
 pub use keepalive::KeepAliveConfig;

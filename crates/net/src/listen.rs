@@ -10,6 +10,7 @@ use gopark_sched::context::Context;
 
 use crate::addr::TcpAddr;
 use crate::error::{AddrError, Cause, OpError, UnknownNetworkError};
+use crate::ip_conn::is_ip_network;
 use crate::ipsock::{Network, first_ipv4, internet_addr_list};
 use crate::sock::{Control, ListenOptions, listen_datagram};
 use crate::{
@@ -279,8 +280,11 @@ impl ListenConfig {
         if let Ok(addr) = UnixAddr::resolve(network, address) {
             return Ok(Box::new(self.listen_unix_named(&addr)?));
         }
+        if is_ip_network(network) {
+            return Err(self.listen_ip_stream(network, address));
+        }
         match resolve(network, address)? {
-            (net, laddr) if net.is_udp() => Err(unexpected_type(net, net.addr(laddr), address)),
+            (net, laddr) if net.is_udp() => Err(unexpected_type(network, net.addr(laddr), address)),
             (net, laddr) if self.shards > 1 => Ok(Box::new(self.shards_on(net, laddr)?)),
             (net, laddr) => Ok(Box::new(self.listen_on(net, laddr)?)),
         }
@@ -332,9 +336,12 @@ impl ListenConfig {
         if let Ok(addr) = UnixAddr::resolve(network, address) {
             return Ok(Box::new(self.listen_unixgram_named(&addr)?));
         }
+        if is_ip_network(network) {
+            return Ok(Box::new(self.listen_ip(network, address)?));
+        }
         match resolve(network, address)? {
             (net, laddr) if net.is_udp() => Ok(Box::new(self.listen_udp_on(net, laddr.into())?)),
-            (net, laddr) => Err(unexpected_type(net, net.addr(laddr), address)),
+            (net, laddr) => Err(unexpected_type(network, net.addr(laddr), address)),
         }
     }
 
@@ -460,19 +467,19 @@ impl ListenConfig {
 
     fn listen_unix_named(&self, addr: &UnixAddr) -> io::Result<UnixListener> {
         if addr.net() == Network::Unixgram {
-            return Err(unexpected_type(addr.net(), addr.clone(), &addr.to_string()));
+            return Err(unexpected_type(addr.network(), addr.clone(), &addr.to_string()));
         }
         UnixListener::bind_with(addr, &self.options())
     }
 
     fn listen_unixgram_named(&self, addr: &UnixAddr) -> io::Result<UnixConn> {
         if addr.net() != Network::Unixgram {
-            return Err(unexpected_type(addr.net(), addr.clone(), &addr.to_string()));
+            return Err(unexpected_type(addr.network(), addr.clone(), &addr.to_string()));
         }
         UnixConn::bind_with(addr, &self.options())
     }
 
-    fn options(&self) -> ListenOptions<'_> {
+    pub(crate) fn options(&self) -> ListenOptions<'_> {
         ListenOptions {
             control: self.control.as_ref(),
             backlog: self.backlog,
@@ -502,9 +509,9 @@ fn unknown(network: &str) -> io::Error {
 
 /// A network of datagrams for a listener, or of connections for a socket for datagrams.
 #[cold]
-fn unexpected_type(network: Network, laddr: impl Into<Addr>, address: &str) -> io::Error {
+pub(crate) fn unexpected_type(network: &str, laddr: impl Into<Addr>, address: &str) -> io::Error {
     let cause = AddrError { err: "unexpected address type", addr: address.to_owned() };
-    OpError::new("listen", network.as_str(), cause).with_addr(Some(laddr.into())).into()
+    OpError::new("listen", network.to_owned(), cause).with_addr(Some(laddr.into())).into()
 }
 
 impl Default for ListenConfig {

@@ -75,7 +75,7 @@ fn resolve(network: &str, address: &str, fits: impl Fn(Network) -> bool) -> Resu
 }
 
 /// What went wrong, without an operation.
-fn bare(cause: Cause) -> io::Error {
+pub(crate) fn bare(cause: Cause) -> io::Error {
     match cause {
         Cause::Addr(e) => e.into(),
         Cause::UnknownNetwork(e) => io::Error::new(io::ErrorKind::InvalidInput, e),

@@ -57,14 +57,18 @@ impl NewSocket {
         }
         let family = favorite_addr_family(network, laddr, raddr, mode);
         // By sys, since not every system has the two flags at birth.
-        let kind = if network.is_udp() { Type::DGRAM } else { Type::STREAM };
+        let kind = match network {
+            _ if network.is_udp() => Type::DGRAM,
+            _ if network.is_ip() => Type::RAW,
+            _ => Type::STREAM,
+        };
         let socket = gopark_sys::sock::socket(family.domain, kind, protocol);
         let socket = check("socket", socket.map(Socket::from).map_err(io::Error::from))?;
-        if family.domain == socket2::Domain::IPV6 {
+        if family.domain == socket2::Domain::IPV6 && kind != Type::RAW {
             // Set either way: the system's default is an administrator's choice. A failure shows when binding.
             let _ = socket.set_only_v6(family.only_v6);
         }
-        if kind == Type::DGRAM {
+        if kind == Type::DGRAM || kind == Type::RAW && family.domain == socket2::Domain::IPV4 {
             check("setsockopt", socket.set_broadcast(true))?;
         }
         Ok(NewSocket { socket, family })
@@ -79,7 +83,7 @@ impl NewSocket {
         addr: &TcpAddr,
     ) -> Result<(), Cause> {
         let Some(control) = control else { return Ok(()) };
-        control(network.control_name(self.family), &addr.to_string(), self.socket.as_fd())
+        control(network.control_name(self.family), &network.addr(*addr).to_string(), self.socket.as_fd())
             .map_err(|e| Cause::Other(Box::new(e)))
     }
 
