@@ -408,4 +408,8 @@ test_conn! {
         let (a, b) = UnixConn::pair().expect("a pair");
         (Arc::new(a), Arc::new(b))
     };
+    pipe: {
+        let (a, b) = gopark_net::pipe();
+        (Arc::new(a), Arc::new(b))
+    };
 }
