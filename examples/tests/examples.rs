@@ -6,8 +6,8 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 use util::{
-    CHAT, DIAL, ECHO, HELLO, HTTP_PLAIN, PATIENCE, PROXY, REDIS_LIKE, Server, TLS_ECHO, WS_ECHO, have,
-    round_trip, run,
+    CHAT, DIAL, ECHO, HELLO, HTTP_PLAIN, LOOKUP, PATIENCE, PROXY, REDIS_LIKE, Server, TLS_ECHO, WS_ECHO,
+    have, round_trip, run,
 };
 
 fn text(bytes: &[u8]) -> String {
@@ -245,8 +245,17 @@ fn dial_talks_to_echo() {
 }
 
 #[test]
+fn lookup_needs_no_name_server_for_an_address_or_localhost() {
+    for (name, expected) in [("192.0.2.1", "192.0.2.1"), ("::1", "::1"), ("localhost", "127.0.0.1")] {
+        let out = run(LOOKUP, &[name], b"");
+        assert!(out.status.success(), "{name}: {}", text(&out.stderr));
+        assert!(text(&out.stdout).lines().any(|line| line == expected), "{name}: {}", text(&out.stdout));
+    }
+}
+
+#[test]
 fn help_is_printed_and_succeeds() {
-    for program in [ECHO, HELLO, PROXY, DIAL, CHAT, TLS_ECHO, WS_ECHO, HTTP_PLAIN, REDIS_LIKE] {
+    for program in [ECHO, HELLO, PROXY, DIAL, CHAT, TLS_ECHO, WS_ECHO, HTTP_PLAIN, REDIS_LIKE, LOOKUP] {
         let out = run(program, &["--help"], b"");
         assert_eq!(out.status.code(), Some(0), "{program}");
         assert!(text(&out.stdout).starts_with("usage: "), "{program}");
@@ -287,6 +296,10 @@ fn bad_input_is_one_line_on_standard_error_and_status_1() {
         (HTTP_PLAIN, &["--timeout-s", "x"], "--timeout-s x"),
         (REDIS_LIKE, &["--addr", &taken], "address already in use"),
         (REDIS_LIKE, &["--max-memory-mib", "0"], "--max-memory-mib 0"),
+        (LOOKUP, &[], "name is missing"),
+        (LOOKUP, &["--type", "x", "localhost"], "--type x"),
+        (LOOKUP, &["--server", "nowhere", "localhost"], "--server nowhere"),
+        (LOOKUP, &["a..b"], "lookup a..b: no such host"),
         (DIAL, &[], "address is missing"),
         (DIAL, &["127.0.0.1:1", "more"], "more"),
         (DIAL, &["127.0.0.1:1"], "connection refused"),

@@ -28,6 +28,12 @@ pub(crate) fn target_dir(name: &str) -> PathBuf {
 pub(crate) fn cargo(args: &str) -> Command {
     let mut cmd = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cmd.args(args.split_whitespace()).current_dir(root()).stdin(Stdio::null());
+    // What cargo told this program about its package. Build scripts that watch these (ring's does) would run again
+    // whenever cargo is started from here and from a shell in turn.
+    let about_us = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(about_us)) {
+        cmd.env_remove(name);
+    }
     cmd
 }
 

@@ -17,6 +17,7 @@ pub(crate) const HELLO: &str = env!("CARGO_BIN_EXE_hello");
 pub(crate) const PROXY: &str = env!("CARGO_BIN_EXE_proxy");
 pub(crate) const CHAT: &str = env!("CARGO_BIN_EXE_chat");
 pub(crate) const DIAL: &str = env!("CARGO_BIN_EXE_dial");
+pub(crate) const LOOKUP: &str = env!("CARGO_BIN_EXE_lookup");
 pub(crate) const TLS_ECHO: &str = env!("CARGO_BIN_EXE_tls_echo");
 pub(crate) const WS_ECHO: &str = env!("CARGO_BIN_EXE_ws_echo");
 pub(crate) const HTTP_PLAIN: &str = env!("CARGO_BIN_EXE_http_plain");

@@ -19,9 +19,10 @@ pub(super) fn dnsmasq(examples: &Examples) -> Result<String> {
     let hosts_file = examples.file("hosts");
     std::fs::write(&hosts_file, hosts)?;
     let addn = format!("--addn-hosts={hosts_file}");
+    let records = RECORDS.map(|(option, ..)| option);
     let ours =
         ["--host-record=peer.test,127.0.0.1,::1", "--cname=alias.test,peer.test", "--local=/test/", &addn];
-    let mut server = Running::start(command("dnsmasq", &[&DNSMASQ[..], &ours].concat()))?;
+    let mut server = Running::start(command("dnsmasq", &[&DNSMASQ[..], &ours, &records].concat()))?;
     server.wait_for("started")?;
     let args = ["--addr", ":0", "--quiet"];
     let (_echo, echo) = Running::server(command(&examples.path("echo"), &args))?;
@@ -36,10 +37,51 @@ pub(super) fn dnsmasq(examples: &Examples) -> Result<String> {
     let said = refused.err().context("nobody.test has an address?")?.to_string();
     ensure!(said.contains("no such host"), "nobody.test: {said}");
     server.wait_for("query[A] many.test").context("dnsmasq was asked")?;
+    lookups(examples)?;
     Ok(format!(
-        "`dial` finds hosts by dnsmasq: CNAME, search list, {MANY} addresses (over TCP), no such host"
+        "`dial` and `lookup` ask dnsmasq: search list, {MANY} addresses (over TCP), no such host; CNAME, MX, NS, SRV, \
+         TXT, PTR"
     ))
 }
+
+/// What `lookup` says of each record, and of addresses with and without the system's resolver.
+fn lookups(examples: &Examples) -> Result<()> {
+    let ask = |args: &[&str]| output(command(&examples.path("lookup"), args), b"");
+    for (_, kind, name, expected) in RECORDS {
+        let said = ask(&["--type", kind, name])?;
+        ensure!(said == expected.as_bytes(), "{kind} of {name}: {}", said.escape_ascii());
+    }
+    let said = ask(&["--type", "cname", "alias.test"])?;
+    ensure!(said == b"peer.test.\n", "cname of alias.test: {}", said.escape_ascii());
+    let sorted = |args: &[&str]| -> Result<Vec<String>> {
+        let said = String::from_utf8(ask(args)?)?;
+        let mut lines: Vec<_> = said.lines().map(str::to_owned).collect();
+        lines.sort_unstable();
+        Ok(lines)
+    };
+    let many = sorted(&["--server", "127.0.0.1:53", "many.test"])?;
+    ensure!(many.len() == MANY, "{} addresses of many.test", many.len());
+    ensure!(many == sorted(&["--system", "many.test"])?, "the system's resolver finds others");
+    let both = sorted(&["peer.test"])?;
+    ensure!(both == ["127.0.0.1", "::1"], "peer.test has {both:?}");
+    Ok(())
+}
+
+/// dnsmasq's option, what to ask for, the name, and what `lookup` prints.
+const RECORDS: [(&str, &str, &str, &str); 6] = [
+    ("--mx-host=peer.test,second.test,20", "mx", "peer.test", "20 second.test.\n"),
+    ("--mx-host=mail.test,only.test,5", "mx", "mail.test", "5 only.test.\n"),
+    (
+        "--srv-host=_web._tcp.peer.test,web.test,8080,1,2",
+        "srv",
+        "_web._tcp.peer.test",
+        "1 2 web.test.:8080\n",
+    ),
+    ("--txt-record=peer.test,one text", "txt", "peer.test", "one text\n"),
+    ("--ptr-record=9.2.0.192.in-addr.arpa,peer.test", "ptr", "192.0.2.9", "peer.test.\n"),
+    // NS, as it goes over the wire: two labels and the root.
+    ("--dns-rr=peer.test,2,02:6e:73:04:74:65:73:74:00", "ns", "peer.test", "ns.test.\n"),
+];
 
 /// In the foreground, with nothing from the system's configuration.
 const DNSMASQ: [&str; 10] = [
