@@ -2,6 +2,7 @@
 
 pub mod flags;
 pub mod log;
+pub mod ported;
 pub mod resp;
 pub mod stop;
 
