@@ -235,7 +235,7 @@ both! {
                 spawn(move || ip4(&resolver, &BACKGROUND).unwrap())
             })
             .collect();
-        let all: Vec<_> = all.into_iter().map(|one| assert_started(one)).collect();
+        let all: Vec<_> = all.into_iter().map(assert_started).collect();
         drop(held);
         assert!(all.into_iter().all(|one| join_soon(one) == [TEST_ADDR]));
         assert!((1..=3).contains(&asked.load(SeqCst)), "asked {} times", asked.load(SeqCst));
