@@ -47,6 +47,11 @@ type DialControl = Arc<dyn Fn(&Context, &str, &str, BorrowedFd<'_>) -> io::Resul
 /// name. Without a host it is this machine. If the host has several addresses they are tried in order; if
 /// they are of both families and the network is `tcp`, the other family gets its try after 300 ms.
 ///
+/// `udp`, `udp4` and `udp6` are sockets for datagrams with a peer: see [`UdpConn`](crate::UdpConn). `unix`, `unixgram`
+/// and `unixpacket` are Unix sockets; the address is a path, or an abstract name with `@` before it: see
+/// [`UnixConn`](crate::UnixConn). `ip4:icmp`, `ip6:58` and the like are raw sockets; the address is a host without a
+/// port: see [`IpConn`](crate::IpConn).
+///
 /// No time limit but the system's (about two minutes): see [`dial_timeout`] and [`Dialer`].
 ///
 /// May block: see the contract of [`Runtime::start`](crate::Runtime::start).

@@ -7,7 +7,7 @@ use gopark_sys::Errno;
 use socket2::{Domain, SockRef, Type};
 
 use crate::error::{Cause, OpError};
-use crate::{Conn, Listener, PacketConn, TcpConn, TcpListener, UdpConn, UnixConn, UnixListener};
+use crate::{Conn, IpConn, Listener, PacketConn, TcpConn, TcpListener, UdpConn, UnixConn, UnixListener};
 
 /// A connection of a duplicate of `fd`, a socket of whatever kind; `fd` stays the caller's, to close when he likes.
 /// Both become non-blocking, since duplicates share the mode.
@@ -35,6 +35,7 @@ pub fn file_conn(fd: impl AsFd) -> io::Result<Box<dyn Conn>> {
     match (domain, kind) {
         (Domain::IPV4 | Domain::IPV6, Type::STREAM) => Ok(Box::new(TcpConn::try_from(fd)?)),
         (Domain::IPV4 | Domain::IPV6, Type::DGRAM) => Ok(Box::new(UdpConn::try_from(fd)?)),
+        (Domain::IPV4 | Domain::IPV6, Type::RAW) => Ok(Box::new(IpConn::try_from(fd)?)),
         (Domain::UNIX, _) => Ok(Box::new(UnixConn::try_from(fd)?)),
         _ => Err(failed(unknown_kind())),
     }
@@ -97,6 +98,7 @@ pub fn file_packet_conn(fd: impl AsFd) -> io::Result<Box<dyn PacketConn>> {
     let (fd, domain, kind) = socket_of(fd.as_fd())?;
     match (domain, kind) {
         (Domain::IPV4 | Domain::IPV6, Type::DGRAM) => Ok(Box::new(UdpConn::try_from(fd)?)),
+        (Domain::IPV4 | Domain::IPV6, Type::RAW) => Ok(Box::new(IpConn::try_from(fd)?)),
         (Domain::UNIX, Type::DGRAM) => Ok(Box::new(UnixConn::try_from(fd)?)),
         _ => Err(failed(unknown_kind())),
     }

@@ -25,6 +25,8 @@
 //! | [`listen`], [`dial`], [`ListenConfig`], [`Dialer`] | by network and address, as text | `net.Listen`, `net.Dial` |
 //! | [`TcpListener`], [`TcpConn`] | the concrete types, with std's names too | `TCPListener`, `TCPConn` |
 //! | [`listen_packet`], [`listen_multicast_udp`], [`UdpConn`] | datagrams, one or many a call | `net.ListenPacket`, `UDPConn` |
+//! | [`UnixListener`], [`UnixConn`], [`UnixAddr`] | Unix sockets: streams, datagrams, packets; passed descriptors | `UnixListener`, `UnixConn` |
+//! | [`IpConn`], [`listen_ip`] | raw sockets | `IPConn` |
 //! | [`Listener`], [`Conn`], [`PacketConn`] | what they have in common, object-safe | the same |
 //! | [`pipe`], [`PipeConn`] | a connection in memory | `net.Pipe` |
 //! | [`OpError`], [`is_timeout`], [`is_canceled`], [`is_closed`], [`is_temporary`], [`raw_os_error`] | what went wrong | `OpError`, `Error` |

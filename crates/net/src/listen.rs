@@ -27,6 +27,9 @@ mod stream;
 /// of both families if the system can. Without a port, or with port 0, the system chooses one: see
 /// [`Listener::addr`].
 ///
+/// `unix` and `unixpacket` are Unix sockets; the address is a path, or an abstract name with `@` before it: see
+/// [`UnixListener`].
+///
 /// May block if the host is a name.
 ///
 /// # Errors
@@ -56,6 +59,10 @@ pub fn listen(network: &str, address: &str) -> io::Result<Box<dyn Listener>> {
 /// Networks are `udp`, `udp4` (IPv4 only) and `udp6` (IPv6 only). The address is as for [`listen`]. For a multicast
 /// group the socket is bound to all addresses, and others may bind the same port; to be a member of the group it must
 /// still join it: see [`listen_multicast_udp`].
+///
+/// `unixgram` is a Unix socket for datagrams; the address is a path, or an abstract name with `@` before it: see
+/// [`UnixConn`]. `ip4:icmp`, `ip6:58` and the like are raw sockets; the address is a host without a port: see
+/// [`IpConn`](crate::IpConn).
 ///
 /// May block if the host is a name.
 ///

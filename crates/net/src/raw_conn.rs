@@ -9,7 +9,7 @@ use gopark_sys::Errno;
 
 use crate::error::{Cause, OpError};
 use crate::fd::NetFd;
-use crate::{Addr, TcpListener};
+use crate::{Addr, TcpListener, UnixListener};
 
 /// What a [`RawConn`] stands on.
 pub(crate) trait RawTarget: Send + Sync {
@@ -147,19 +147,25 @@ impl<A: Clone + Into<Addr>> NetFd<A> {
 }
 
 /// A listener has nothing to read or write, and `accept` is what waits. Go: rawListener
-impl RawTarget for TcpListener {
-    fn pfd(&self) -> &Fd {
-        &self.net_fd().pfd
-    }
+macro_rules! raw_listeners {
+    ($($listener:ty),*) => {$(
+        impl RawTarget for $listener {
+            fn pfd(&self) -> &Fd {
+                &self.net_fd().pfd
+            }
 
-    fn begin(&self, _mode: Mode) -> io::Result<()> {
-        Err(io::Error::from_raw_os_error(Errno::EINVAL.raw()))
-    }
+            fn begin(&self, _mode: Mode) -> io::Result<()> {
+                Err(io::Error::from_raw_os_error(Errno::EINVAL.raw()))
+            }
 
-    fn raw_error(&self, op: &'static str, cause: Cause) -> io::Error {
-        self.net_fd().raw_error(op, cause)
-    }
+            fn raw_error(&self, op: &'static str, cause: Cause) -> io::Error {
+                self.net_fd().raw_error(op, cause)
+            }
+        }
+    )*};
 }
+
+raw_listeners!(TcpListener, UnixListener);
 
 /// `raw_conn` and `file` of a connection that has `conn_methods!`' fields and methods.
 macro_rules! raw_methods {

@@ -19,7 +19,7 @@ use crate::sock::ListenOptions;
 use crate::unix_addr::UnixAddr;
 use crate::unix_conn::adopt;
 use crate::unix_sock::{self, fd_kind};
-use crate::{Addr, Conn, ContextGuard, Incoming, Listener, UnixConn, WithContext};
+use crate::{Addr, Conn, ContextGuard, Incoming, Listener, RawConn, UnixConn, WithContext};
 
 /// A Unix socket that connections are accepted from: streams, or packets in sequence.
 ///
@@ -94,6 +94,10 @@ const NOT_OURS: bool = false;
 const OURS: bool = true;
 
 impl UnixListener {
+    pub(crate) fn net_fd(&self) -> &NetFd<UnixAddr> {
+        &self.fd
+    }
+
     /// Listens for streams at `name`: a path, or an abstract name with `@` before it; if it is empty, Linux chooses an
     /// abstract one.
     ///
@@ -409,6 +413,44 @@ impl UnixListener {
     /// ```
     pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
         crate::conn_methods::check_nonblocking(nonblocking)
+    }
+
+    /// The descriptor for calls that this package does not have. Only [`RawConn::control`]; the two that wait are
+    /// refused, as in Go, since `accept` is what waits here.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// let ln = gopark_net::UnixListener::bind("/run/app.sock")?;
+    /// let domain = ln.raw_conn().control(|fd| socket2::SockRef::from(&fd).domain())??;
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
+    /// Go: net/unixsock.go UnixListener.SyscallConn
+    #[doc(alias = "SyscallConn")]
+    pub fn raw_conn(&self) -> RawConn<'_> {
+        RawConn::new(self)
+    }
+
+    /// A duplicate of the descriptor. Closing one does not close the other, and either accepts. The mode is shared, so
+    /// the duplicate is non-blocking. The file in the file system still goes with this listener: see
+    /// [`UnixListener::set_unlink_on_close`].
+    ///
+    /// # Errors
+    ///
+    /// The listener is closed, or no descriptor is free.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// let ln = gopark_net::UnixListener::bind("/run/app.sock")?;
+    /// let fd: std::os::fd::OwnedFd = ln.file()?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
+    /// Go: net/unixsock.go UnixListener.File
+    pub fn file(&self) -> io::Result<OwnedFd> {
+        self.fd.file()
     }
 
     /// The descriptor, for calls that this crate does not have. See [`UnixConn::fd`].

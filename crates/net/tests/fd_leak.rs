@@ -4,11 +4,14 @@ mod util;
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use gopark_net::context::Context;
-use gopark_net::{Dialer, ListenConfig, TcpConn, TcpListener, dial, listen, sleep, spawn};
+use gopark_net::{
+    Dialer, ListenConfig, TcpConn, TcpListener, UnixConn, UnixListener, dial, listen, sleep, spawn,
+};
 use util::{BlackHole, local_listener, pair};
 
 procs!();
@@ -136,11 +139,60 @@ fn handing_over() {
     });
 }
 
+fn unix_sockets() {
+    let name = util::unix::TempName::new();
+    let ln = UnixListener::bind(name.path()).unwrap();
+    assert_no_leak("Unix connections", || {
+        let client = UnixConn::connect(name.path()).unwrap();
+        let (server, _) = ln.accept().unwrap();
+        client.close().unwrap();
+        drop((client.try_clone().unwrap_err(), server.try_clone().unwrap(), server.file().unwrap()));
+    });
+    assert_no_leak("a name that is taken", || drop(UnixListener::bind(name.path()).unwrap_err()));
+    assert_no_leak("a dial whose name is taken", || {
+        let taken = gopark_net::UnixAddr::from(name.path());
+        drop(Dialer::new().local_addr(taken).dial("unix", name.str()).unwrap_err());
+    });
+    assert_no_leak("a name at which nobody listens", || drop(dial("unix", "/no/such").unwrap_err()));
+    assert_no_leak("a name that is too long", || {
+        drop(dial("unix", &"x".repeat(200)).unwrap_err());
+        drop(listen("unix", &"x".repeat(200)).unwrap_err());
+    });
+    assert_no_leak("a hook that fails", || {
+        let no = |_: &str, _: &str, _: std::os::fd::BorrowedFd<'_>| Err(io::Error::other("no"));
+        drop(Dialer::new().control(no).dial("unix", name.str()).unwrap_err());
+        drop(ListenConfig::new().control(no).listen("unix", "@gopark-never").unwrap_err());
+    });
+    assert_no_leak("sockets of another kind", || {
+        let (a, b) = UnixConn::pair_of("unixgram").unwrap();
+        drop(a.into_std().unwrap_err());
+        drop(UnixListener::try_from(std::os::fd::OwnedFd::from(b)).unwrap_err());
+        let file = std::fs::File::open("/dev/null").unwrap();
+        drop(UnixConn::try_from(std::os::fd::OwnedFd::from(file)).unwrap_err());
+    });
+    assert_no_leak("passed sockets that nobody takes", || {
+        let (a, b) = UnixConn::pair().unwrap();
+        let passed = UnixConn::unbound().unwrap();
+        for _ in 0..4 {
+            a.write_msg(b"x", &[passed.fd().unwrap().as_fd(); 3], None).unwrap();
+        }
+        drop(b.read_msg(&mut [0], 2).unwrap());
+        drop(b.read_msg(&mut [], 0).unwrap());
+        assert_eq!(b.read(&mut [0]).unwrap(), 1);
+    });
+    assert_no_leak("a full queue, and a dial that runs out of time", || {
+        let ln = ListenConfig::new().backlog(0).listen_unix("").unwrap();
+        let at = ln.addr().to_string();
+        let _queued = UnixConn::connect(&at).unwrap();
+        drop(Dialer::new().timeout(Duration::from_millis(2)).dial("unix", &at).unwrap_err());
+    });
+}
+
 #[test]
 fn nothing_leaks_on_any_way_out() {
     const NAME: &str = "nothing_leaks_on_any_way_out";
     if util::is_child_for(NAME) {
-        for part in [dialing, listening, handing_over] {
+        for part in [dialing, listening, handing_over, unix_sockets] {
             util::both(NAME, part);
         }
     } else {

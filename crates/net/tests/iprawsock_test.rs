@@ -263,9 +263,11 @@ both! {
         assert_timeout(conn.read_from(&mut [0; 64]));
         assert_timeout(conn.read_msg(&mut [0; 64], &mut []));
         conn.set_read_deadline(None).unwrap();
-        let other = conn.try_clone().unwrap();
-        let other = IpConn::try_from(OwnedFd::from(other)).unwrap();
+        let other = IpConn::try_from(conn.file().unwrap()).unwrap();
         assert_eq!(other.local_addr().unwrap(), conn.local_addr().unwrap());
+        let other = gopark_net::file_packet_conn(conn.fd().unwrap()).unwrap();
+        assert!(other.downcast_ref::<IpConn>().is_some());
+        drop(conn.try_clone().unwrap());
         let conn = Arc::new(conn);
         let reader = spawn({
             let conn = Arc::clone(&conn);

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gopark_net::{
-    Addr, Dialer, UnixAddr, UnixConn, UnixListener, dial, is_timeout, listen, listen_packet, spawn,
+    Addr, Dialer, UnixAddr, UnixConn, UnixListener, dial, file_conn, file_listener, file_packet_conn,
+    is_timeout, listen, listen_packet, spawn,
 };
 use util::unix::TempName;
 use util::{after, ago, assert_blocked, assert_closed, assert_timeout, join_soon};
@@ -231,7 +232,9 @@ both! {
         for _ in 0..2 {
             assert!(is_timeout(&ln.accept().unwrap_err()));
         }
-        drop(OwnedFd::from(ln.try_clone().unwrap()));
+        drop(ln.file().unwrap());
+        assert!(ln.raw_conn().control(|fd| socket2::SockRef::from(&fd).is_listener()).unwrap().unwrap());
+        assert!(ln.raw_conn().read(|_| true).is_err(), "accept is what waits");
         assert!(ln.take_error().unwrap().is_none());
         assert!(ln.set_nonblocking(true).is_err());
         assert!(ln.fd().is_ok());
@@ -274,12 +277,12 @@ both! {
         for network in STREAMS {
             let (client, server, _name) = connected(network);
             let addr = client.local_addr().unwrap();
-            let file = OwnedFd::from(client.try_clone().unwrap());
+            let file = client.file().unwrap();
             client.close().unwrap();
-            let client = UnixConn::try_from(file.try_clone().unwrap()).unwrap();
+            let client = file_conn(&file).unwrap();
             drop(file);
             client.write_all(b"FILECONN TEST").unwrap();
-            assert_eq!(client.local_addr().unwrap(), addr);
+            assert_eq!(client.local_addr(), Addr::from(addr));
             assert_eq!(server.read(&mut [0; 64]).unwrap(), 13);
         }
     }
@@ -289,8 +292,8 @@ both! {
         for network in STREAMS {
             let name = TempName::new();
             let ln = UnixListener::bind_addr(&UnixAddr::resolve(network, name.path()).unwrap()).unwrap();
-            let file = OwnedFd::from(ln.try_clone().unwrap());
-            let second = UnixListener::try_from(file.try_clone().unwrap()).unwrap();
+            let file = ln.file().unwrap();
+            let second = file_listener(&file).unwrap();
             drop(file);
             assert_eq!(second.addr(), ln.addr());
             let path = name.str().to_owned();
@@ -307,11 +310,13 @@ both! {
         let name = TempName::new();
         let conn = UnixConn::bind(name.path()).unwrap();
         let addr = conn.local_addr().unwrap();
-        let file = OwnedFd::from(conn.try_clone().unwrap());
+        let file = conn.file().unwrap();
         conn.close().unwrap();
-        let conn = UnixConn::try_from(file).unwrap();
+        let conn = file_packet_conn(&file).unwrap();
+        drop(file);
+        let addr = Addr::from(addr);
         conn.write_to(b"FILEPACKETCONN TEST", &addr).unwrap();
-        assert_eq!(conn.local_addr().unwrap(), addr);
-        assert_eq!(conn.recv(&mut [0; 64]).unwrap(), 19);
+        assert_eq!(conn.local_addr(), addr);
+        assert_eq!(conn.read_from(&mut [0; 64]).unwrap(), (19, addr));
     }
 }

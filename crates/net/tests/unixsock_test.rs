@@ -21,6 +21,18 @@ fn addr(network: &str, name: &str) -> UnixAddr {
     UnixAddr::resolve(network, name).unwrap()
 }
 
+/// Sends to a socket until it takes no more, and returns how many it took.
+fn fill_queue(at: &UnixAddr) -> usize {
+    let filler = UnixConn::unbound().unwrap();
+    for sent in 0..10_000 {
+        if let Err(err) = filler.try_send_to_addr(b"x", at) {
+            assert_eq!(err.kind(), ErrorKind::WouldBlock);
+            return sent;
+        }
+    }
+    panic!("the queue does not fill");
+}
+
 fn is_write_to_connected(err: &io::Error) -> bool {
     matches!(OpError::of(err).expect("an OpError").err, Cause::WriteToConnected)
 }
@@ -370,7 +382,6 @@ both! {
         ln.accept().unwrap();
     }
 
-    /// The kernel tells nobody when there is room in the queue of a socket that one is not connected to.
     fn a_sender_waits_for_room_whether_connected_or_not() {
         for connected in [true, false] {
             let server = UnixConn::bind("").unwrap();
@@ -382,14 +393,7 @@ both! {
             let send = move |client: &UnixConn, at: &UnixAddr| {
                 if connected { client.send(b"x") } else { client.send_to_addr(b"x", at) }
             };
-            let mut sent = 0;
-            loop {
-                assert!(sent < 10_000, "the queue does not fill");
-                match client.try_send_to_addr(b"x", &at) {
-                    Ok(_) => sent += 1,
-                    Err(err) => break assert_eq!(err.kind(), ErrorKind::WouldBlock),
-                }
-            }
+            let sent = fill_queue(&at);
             client.set_write_deadline(after(Duration::from_millis(20))).unwrap();
             assert_timeout(send(&client, &at));
             client.set_write_deadline(None).unwrap();
@@ -596,6 +600,34 @@ both! {
         ln.close().unwrap();
         join_soon(server);
     }
+}
+
+/// In a process of its own, whose processor time is counted. Go's goroutine spins there.
+#[cfg(target_os = "linux")]
+#[test]
+fn who_waits_for_room_is_idle() {
+    const NAME: &str = "who_waits_for_room_is_idle";
+    /// In hundredths of a second.
+    fn processor_time() -> u64 {
+        let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+        // After the name in parentheses: state, and then utime and stime as the 12th and 13th.
+        let fields = stat.rsplit_once(')').unwrap().1.split_ascii_whitespace();
+        fields.skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum()
+    }
+    if !util::is_child_for(NAME) {
+        return util::assert_success(util::child(NAME, ""), NAME);
+    }
+    util::goroutine(NAME, || {
+        let server = UnixConn::bind("").unwrap();
+        let at = server.local_addr().unwrap();
+        fill_queue(&at);
+        let before = processor_time();
+        let conn = UnixConn::unbound().unwrap();
+        conn.set_write_deadline(after(Duration::from_millis(500))).unwrap();
+        assert_timeout(conn.send_to_addr(b"x", &at));
+        let spent = processor_time() - before;
+        assert!(spent < 15, "{spent} hundredths of a second of half a one");
+    });
 }
 
 #[test]
