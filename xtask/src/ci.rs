@@ -23,7 +23,7 @@ const STEPS: &[Step] = &[
     Step { name: "deque", about: "tests of sched with --cfg runq=\"deque\"", run: deque },
     Step {
         name: "release",
-        about: "thread-locals, stress, regressions, examples with --release (fat LTO)",
+        about: "thread-locals, stress, regressions, rustls, examples with --release (fat LTO)",
         run: release,
     },
     Step { name: "loom", about: "cargo xtask loom, with at most 2 preemptions", run: models },
@@ -168,7 +168,7 @@ fn release() -> Result<()> {
     const TESTS: [(&str, &[&str]); 4] = [
         ("sys", &["tls_across_switch"]),
         ("sched", &["tls_across_switch", "stress"]),
-        ("net", &["regressions"]),
+        ("net", &["regressions", "rustls"]),
         ("examples", &["examples"]),
     ];
     for (package, tests) in TESTS {
