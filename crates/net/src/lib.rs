@@ -29,6 +29,7 @@
 //! | [`IpConn`], [`listen_ip`] | raw sockets | `IPConn` |
 //! | [`Listener`], [`Conn`], [`PacketConn`] | what they have in common, object-safe | the same |
 //! | [`pipe`], [`PipeConn`] | a connection in memory | `net.Pipe` |
+//! | [`Resolver`], [`lookup_host`], [`lookup_ip`] and so on | names, by files and name servers | `net.Resolver` |
 //! | [`OpError`], [`is_timeout`], [`is_canceled`], [`is_closed`], [`is_temporary`], [`raw_os_error`] | what went wrong | `OpError`, `Error` |
 //! | [`block_on`], [`future`] | futures on goroutines | |
 //! | [`Runtime`], [`go`], [`spawn`], [`scope`], [`sleep`], [`blocking`] | goroutines | the `go` statement, `time.Sleep` |
@@ -41,8 +42,8 @@
 //! # Inside
 //!
 //! This crate has no `unsafe` and no event loop: it makes sockets (`sock.rs`), chooses addresses
-//! (`ipsock.rs`, `lookup.rs`, `dial.rs`), and gives names to errors (`error.rs`, `fd.rs`). Waiting is done by
-//! `gopark-poll`, running by `gopark-sched`.
+//! (`ipsock.rs`, `dial.rs`), resolves names (`resolver.rs`, and `lookup.rs` for the system's way), and gives names
+//! to errors (`error.rs`, `fd.rs`). Waiting is done by `gopark-poll`, running by `gopark-sched`.
 
 #![forbid(unsafe_code)]
 

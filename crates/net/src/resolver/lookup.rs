@@ -165,7 +165,8 @@ impl Resolver {
         } else if order == Order::Files {
             return Err(Failure::NotFound.into_error(addr, "").into());
         } else {
-            let ip = parse_ip(addr).ok_or_else(|| DnsError::new("unrecognized address", addr))?.0;
+            // Without a zone: name servers know nothing of our interfaces.
+            let ip = addr.parse().map_err(|_| DnsError::new("unrecognized address", addr))?;
             check_started()?;
             match self.0.lookup(ctx, &conf, &reverse_addr(ip), Rtype::PTR) {
                 Ok(found) => names_of(&found, addr)?,

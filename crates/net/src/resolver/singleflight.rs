@@ -46,7 +46,7 @@ impl<K, T> Default for Flights<K, T> {
 
 impl<K, T> Flights<K, T>
 where
-    K: Hash + Eq + Clone + Send + 'static,
+    K: Hash + Eq + Clone + Send + Sync + 'static,
     T: Clone + Send + 'static,
 {
     /// The result of `work`, or of what another caller has begun under `key` already.
@@ -70,16 +70,19 @@ where
         let (id, ticket, begun) = flights(owner).join(ctx, key, tx);
         if let Some(call_ctx) = begun {
             let landing = Landing { owner: Arc::clone(owner), flights, key: key.clone(), id };
-            let work = Arc::new(work);
+            let work = Arc::new((work, landing));
             let spawned = {
-                let (work, ctx) = (Arc::clone(&work), call_ctx.clone());
-                gopark_sched::try_go(move || landing.deliver(&work(&ctx)))
+                let (work, ctx) = (Arc::clone(&work), call_ctx);
+                gopark_sched::try_go(move || work.1.deliver(&(work.0)(&ctx)))
             };
             if spawned.is_err() {
-                // No stack to be had. The goroutine's `Landing` is gone with it, and so is whoever has joined; those
-                // hear of it as of a panic, and this caller does the work himself.
-                return Ok(work(ctx));
+                // No stack to be had: the caller does it himself, for others too.
+                let result = (work.0)(ctx);
+                work.1.deliver(&result);
+                return Ok(result);
             }
+            // The goroutine's is to be the only one, so that a panic drops it.
+            drop(work);
         }
         select! {
             recv(rx) -> result => return result.map_err(|_| NoResult::Panicked),
@@ -133,7 +136,7 @@ where
 /// Ends the call, also if the work panics.
 struct Landing<O, K, T>
 where
-    K: Hash + Eq + Clone + Send + 'static,
+    K: Hash + Eq + Clone + Send + Sync + 'static,
     T: Clone + Send + 'static,
 {
     owner: Arc<O>,
@@ -144,10 +147,10 @@ where
 
 impl<O, K, T> Landing<O, K, T>
 where
-    K: Hash + Eq + Clone + Send + 'static,
+    K: Hash + Eq + Clone + Send + Sync + 'static,
     T: Clone + Send + 'static,
 {
-    fn deliver(self, result: &T) {
+    fn deliver(&self, result: &T) {
         let Some(call) = (self.flights)(&self.owner).finish(&self.key, self.id) else { return };
         for (_, tx) in call.waiting {
             let _ = tx.send(result.clone()); // an error: he has left just now
@@ -158,7 +161,7 @@ where
 
 impl<O, K, T> Drop for Landing<O, K, T>
 where
-    K: Hash + Eq + Clone + Send + 'static,
+    K: Hash + Eq + Clone + Send + Sync + 'static,
     T: Clone + Send + 'static,
 {
     fn drop(&mut self) {

@@ -158,6 +158,7 @@ mod tests {
         }
     }
 
+    // Go: net TestUpdateResolvConf, TestHostCacheModification; go-semantics 7.5: "resolver config reload"
     #[test]
     fn a_change_shows_after_five_seconds() {
         let dir = Dir::new("change");
@@ -174,6 +175,7 @@ mod tests {
         assert_eq!(watched.get_at(start + 3 * FRESH).0, "back");
     }
 
+    // Go: net TestDNSConfigNoReload
     #[test]
     fn what_is_known_can_say_when_to_look() {
         let dir = Dir::new("recheck");
