@@ -5,10 +5,8 @@
 mod leaks;
 mod util;
 
-use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::{Duration, Instant};
@@ -207,7 +205,9 @@ fn answer_a_line(conn: &TcpConn) {
 }
 
 /// The processor time that this process has used.
-fn cpu_time(stat: &File) -> Duration {
+#[cfg(target_os = "linux")]
+fn cpu_time(stat: &std::fs::File) -> Duration {
+    use std::os::unix::fs::FileExt;
     let mut buf = [0; 1024];
     let n = stat.read_at(&mut buf, 0).unwrap();
     let stat = String::from_utf8_lossy(&buf[..n]).into_owned();
@@ -217,6 +217,7 @@ fn cpu_time(stat: &File) -> Duration {
 }
 
 /// Readers of silent peers and writers to deaf ones: nothing turns round while nothing happens.
+#[cfg(target_os = "linux")]
 #[test]
 fn waiting_for_slow_peers_costs_nothing() {
     alone("waiting_for_slow_peers_costs_nothing", "", || {
@@ -234,7 +235,7 @@ fn waiting_for_slow_peers_costs_nothing() {
             })
             .collect();
         sleep(Duration::from_millis(100)); // not for ordering: until the buffers have filled
-        let stat = File::open("/proc/self/stat").unwrap();
+        let stat = std::fs::File::open("/proc/self/stat").unwrap();
         let (cpu, start) = (cpu_time(&stat), Instant::now());
         sleep(Duration::from_millis(400)); // not for ordering: the time in which a spinning loop would burn
         let (used, took) = (cpu_time(&stat) - cpu, start.elapsed());

@@ -47,12 +47,12 @@ impl Holdings {
 }
 
 /// The process's descriptors, but not those of files under /proc: sysmon keeps one for each thread it had to look at,
-/// and the list itself is one.
+/// and the list itself is one. (Where there is no /proc there are no such files, and a list in /dev/fd.)
 fn open_descriptors() -> usize {
-    let list = std::fs::read_dir("/proc/self/fd").expect("a list");
+    let list = std::fs::read_dir("/dev/fd").expect("a list");
     let is_ours = |entry: std::io::Result<std::fs::DirEntry>| {
-        let target = std::fs::read_link(entry.ok()?.path()).ok()?;
-        (!target.starts_with("/proc")).then_some(())
+        let target = std::fs::read_link(entry.ok()?.path());
+        (!target.is_ok_and(|target| target.starts_with("/proc"))).then_some(())
     };
     list.filter_map(is_ours).count()
 }
