@@ -8,6 +8,7 @@
 //! * `fd/read.rs`, `fd/write.rs`, `fd/accept.rs`: the operations.
 //! * `fd/task.rs`, `fd/callback.rs`: the same for those who wait without standing still.
 //! * `fd/hint.rs`: reading without the call that only says `EAGAIN`.
+//! * `fd/arm.rs`: registering for writing when somebody waits for it.
 //! * `fd/guard.rs`: references and locks that give themselves back.
 
 use std::os::fd::{AsFd, OwnedFd};
@@ -29,6 +30,7 @@ use crate::sync::atomic::{
 use crate::{Error, release, sema};
 
 mod accept;
+mod arm;
 mod callback;
 mod guard;
 mod hint;
@@ -36,6 +38,7 @@ mod read;
 mod task;
 mod write;
 
+use arm::Arm;
 pub use guard::FdGuard;
 use guard::{Lock, Ref};
 use hint::Hint;
@@ -61,18 +64,27 @@ pub struct FdKind {
     /// After a short read the next read may wait for an event before it calls. Only true of plain TCP: see
     /// `fd/hint.rs`.
     pub short_read_hint: bool,
+    /// Registered for writing only once somebody has to wait for that. On sockets whose every datagram makes an event
+    /// of room to write when it has left: see `fd/arm.rs`.
+    pub arms_writing: bool,
 }
 
 impl FdKind {
     /// A TCP connection.
-    pub const TCP: FdKind =
-        FdKind { stream: true, zero_read_is_eof: true, is_file: false, short_read_hint: true };
+    pub const TCP: FdKind = FdKind {
+        stream: true,
+        zero_read_is_eof: true,
+        is_file: false,
+        short_read_hint: true,
+        arms_writing: false,
+    };
     /// Any other stream socket.
     pub const STREAM: FdKind = FdKind { short_read_hint: false, ..FdKind::TCP };
     /// A socket that listens.
     pub const LISTENER: FdKind = FdKind::STREAM;
     /// A datagram or raw socket.
-    pub const DATAGRAM: FdKind = FdKind { stream: false, zero_read_is_eof: false, ..FdKind::STREAM };
+    pub const DATAGRAM: FdKind =
+        FdKind { stream: false, zero_read_is_eof: false, arms_writing: true, ..FdKind::STREAM };
     /// A sequenced-packet socket.
     pub const SEQPACKET: FdKind = FdKind { stream: false, ..FdKind::STREAM };
     /// A pipe, a terminal, a file.
@@ -111,6 +123,7 @@ pub struct Fd {
     /// Constant after init.
     kind: FdKind,
     hint: Hint,
+    arm: Arm,
     /// Put into blocking mode by the user: `close` does not wait. Go: isBlocking
     is_blocking: AtomicBool,
     /// Go: csema. OPEN, then CLOSE_WAITS by `close`, or DESTROYED by whoever destroys; whoever of the two comes second
@@ -128,6 +141,7 @@ impl Fd {
             sysfd: SysFd::new(fd),
             kind,
             hint: Hint::new(kind.short_read_hint),
+            arm: Arm::new(kind.arms_writing),
             is_blocking: AtomicBool::new(false),
             close_state: AtomicU8::new(OPEN),
             pd: None,
@@ -157,7 +171,7 @@ impl Fd {
         if self.mu.is_closed() {
             return Err(self.closing());
         }
-        self.pd = Some(PollDesc::open(netpoll, &self.sysfd)?);
+        self.pd = Some(PollDesc::open(netpoll, &self.sysfd, self.arm.interest())?);
         Ok(())
     }
 

@@ -101,6 +101,14 @@ struct Polling {
     events: Events,
 }
 
+/// Which events a descriptor is registered for.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Interest {
+    Both,
+    /// Until somebody waits to write: see `Registrar::open_to_read`.
+    Reading,
+}
+
 /// What the poller was doing a moment ago.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub enum PollerState {
@@ -133,15 +141,24 @@ impl Netpoll {
         }
     }
 
-    pub(crate) fn register(&self, fd: &SysFd, token: Token) -> Result<(), Errno> {
+    pub(crate) fn register(&self, fd: &SysFd, token: Token, interest: Interest) -> Result<(), Errno> {
         gopark_sys::fork::check(); // the poller is the parent's, and would serve it our descriptors
         // Counted first: a scheduler that does not poll because nothing is open must not miss the first.
         self.open.fetch_add(1, Relaxed);
-        let done = self.registrar.open(fd.as_fd(), token);
+        let done = match interest {
+            Interest::Both => self.registrar.open(fd.as_fd(), token),
+            Interest::Reading => self.registrar.open_to_read(fd.as_fd(), token),
+        };
         if done.is_err() {
             self.open.fetch_sub(1, Relaxed);
         }
         done
+    }
+
+    /// What was registered for reading is registered for both.
+    pub(crate) fn widen(&self, fd: &SysFd, token: Token) -> Result<(), Errno> {
+        gopark_sys::fork::check(); // as above
+        self.registrar.widen(fd.as_fd(), token)
     }
 
     pub(crate) fn deregister(&self, fd: &SysFd) {

@@ -14,7 +14,7 @@ use gopark_sys::netpoll::{Readiness, Token};
 use gopark_sys::sysfd::SysFd;
 use gopark_sys::{Errno, throw};
 
-use crate::netpoll::Netpoll;
+use crate::netpoll::{Interest, Netpoll};
 use crate::park_slot::{ParkSlot, Unblock};
 use crate::poll_info::{Info, Mode, PollInfo, Refusal};
 use crate::runtime::{WaitReason, runtime};
@@ -138,10 +138,10 @@ impl PollDesc {
     ///
     /// Go: runtime/netpoll.go poll_runtime_pollOpen
     #[doc(alias = "poll_runtime_pollOpen")]
-    pub(crate) fn open(netpoll: &Netpoll, fd: &SysFd) -> Result<PdRef, Errno> {
+    pub(crate) fn open(netpoll: &Netpoll, fd: &SysFd, interest: Interest) -> Result<PdRef, Errno> {
         let pd = poll_cache::alloc();
         let info = pd.begin();
-        if let Err(errno) = netpoll.register(fd, Token::new(pd.index, info.seq())) {
+        if let Err(errno) = netpoll.register(fd, Token::new(pd.index, info.seq()), interest) {
             pd.free();
             return Err(errno);
         }
@@ -285,4 +285,11 @@ impl PollDesc {
 pub(crate) struct PdRef {
     pub(crate) pd: &'static PollDesc,
     pub(crate) seq: u32,
+}
+
+impl PdRef {
+    /// Under which the poller knows it.
+    pub(crate) fn token(self) -> Token {
+        Token::new(self.pd.index, self.seq)
+    }
 }

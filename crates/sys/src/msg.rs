@@ -33,6 +33,11 @@ const RECV_FLAGS: libc::c_int = libc::MSG_CMSG_CLOEXEC;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 const RECV_FLAGS: libc::c_int = 0;
 
+/// The most datagrams that Linux makes of one message (64 before 6.9, 128 since).
+pub const SEGMENTS_MAX: usize = 64;
+/// The most bytes of such a message: what an IPv4 packet takes, less the headers.
+pub const SEGMENT_BYTES_MAX: usize = 65_507;
+
 /// A flag of a received message: it was longer than the buffers.
 pub const TRUNCATED: i32 = libc::MSG_TRUNC;
 /// A flag of a received message: there was more control data than room for it.

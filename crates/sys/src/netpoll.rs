@@ -12,7 +12,9 @@
 //!    wakes may become one event. A poll with a delay of zero may swallow it: who relies on it keeps a flag.
 //! 4. `Registrar::close` ends the events of a descriptor, but one already collected may still come: tokens carry a
 //!    generation, and the caller drops what is stale. So a wrong token is at worst a spurious wake-up.
-//! 5. `open` and `close` may be called from any thread, also while another is inside `poll`.
+//! 5. `open_to_read` is `open` without writing, until `widen` adds it; what the descriptor is ready for then is reported,
+//!    even if it was before. A backend may leave both as they are, and report writing all along.
+//! 6. `open` and `close` may be called from any thread, also while another is inside `poll`.
 //!
 //! How to write one: implement both traits, put them into a [`Backend`], and run `tests/netpoll_conformance.rs` over
 //! it. Everything subtle (who polls, coalescing of wakes, generations) is done once, above, in `gopark-poll`.
@@ -230,6 +232,23 @@ pub trait Registrar: Send + Sync {
     /// # Errors
     /// EPERM for what cannot be polled (a regular file); EEXIST for what is registered; ENOSPC at the kernel's limit.
     fn open(&self, fd: BorrowedFd<'_>, token: Token) -> Result<()>;
+
+    /// Registers a descriptor under `token` for everything but writing. For sockets of which each datagram that leaves
+    /// would be an event of room to write, which nobody waits for.
+    ///
+    /// # Errors
+    /// As [`Registrar::open`].
+    fn open_to_read(&self, fd: BorrowedFd<'_>, token: Token) -> Result<()> {
+        self.open(fd, token)
+    }
+
+    /// Makes what [`Registrar::open_to_read`] registered under `token` what [`Registrar::open`] would have.
+    ///
+    /// # Errors
+    /// ENOENT if it is not registered; ENOMEM.
+    fn widen(&self, _fd: BorrowedFd<'_>, _token: Token) -> Result<()> {
+        Ok(())
+    }
 
     /// Ends the registration.
     ///

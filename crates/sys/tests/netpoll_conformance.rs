@@ -343,6 +343,22 @@ fn a_regular_file_cannot_be_registered(backend: Backend) {
 }
 
 #[cfg(target_os = "linux")]
+/// Room to write that was there all along is reported when writing is added, and so is what there is to read.
+fn writing_can_be_added_later(backend: Backend) {
+    let mut rig = Rig::new(backend);
+    let (conn, mut peer) = tcp_pair();
+    rig.backend.registrar.open_to_read(conn.as_fd(), TOKEN).unwrap();
+    rig.expect_nothing();
+    peer.write_all(b"x").unwrap();
+    let seen = rig.expect(TOKEN, Readiness::READABLE);
+    assert!(!seen.contains(Readiness::WRITABLE));
+    rig.backend.registrar.widen(conn.as_fd(), TOKEN).unwrap();
+    rig.expect(TOKEN, Readiness::WRITABLE.union(Readiness::READABLE));
+    rig.expect_nothing();
+    rig.close(&conn);
+    assert_eq!(rig.backend.registrar.widen(conn.as_fd(), TOKEN), Err(Errno::ENOENT));
+}
+
 fn a_second_registration_is_refused(backend: Backend) {
     let (conn, _peer) = tcp_pair();
     backend.registrar.open(conn.as_fd(), TOKEN).unwrap();
@@ -408,7 +424,7 @@ macro_rules! kernel_cases {
         cases! { $make;
             an_error_may_come_alone a_write_end_without_a_reader_is_closed an_urgent_byte_is_priority
             a_duplicate_keeps_the_registration_of_a_closed_descriptor a_regular_file_cannot_be_registered
-            a_second_registration_is_refused
+            a_second_registration_is_refused writing_can_be_added_later
         }
     };
 }

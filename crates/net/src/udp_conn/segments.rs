@@ -5,34 +5,52 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering::Relaxed};
 
 use gopark_poll::Error;
+use gopark_sys::msg::{SEGMENT_BYTES_MAX, SEGMENTS_MAX};
 use gopark_sys::{Errno, msg, rw, sockopt};
 
-use super::UdpConn;
+use super::{Outgoing, UdpConn};
 use crate::error::{Cause, OpError};
 
-/// The most that Linux cuts one message into (64 before 6.9, 128 since).
-const SEGMENTS_MAX: usize = 64;
-/// The most bytes of a message: what an IPv4 packet takes, less the headers.
-const BYTES_MAX: usize = 65_507;
-
-/// Whether the system cuts messages for this socket.
+/// Whether the system cuts messages for this socket, and into what.
 ///
-/// | value | meaning | set by | cleared by |
+/// | `state` | meaning | set by | cleared by |
 /// |---|---|---|---|
-/// | UNKNOWN | not asked yet | initial | the first `send_segments` |
+/// | UNKNOWN | not asked yet | initial | the first call that could use it |
 /// | WORKS | the system knows it | that | a device that cannot |
 /// | NONE | one after the other | that, or a device that cannot | never |
 ///
+/// `too_long`: the length of the shortest datagrams that the system would not cut a message into, being longer than the
+/// path takes; so far all have been. Only falls.
+///
 /// Relaxed: who sees an older value asks once more, or sends in the slower way once more.
-#[derive(Debug, Default)]
-pub(super) struct Gso(AtomicU8);
+#[derive(Debug)]
+pub(super) struct Gso {
+    state: AtomicU8,
+    too_long: AtomicUsize,
+}
 
 const UNKNOWN: u8 = 0;
 const WORKS: u8 = 1;
 const NONE: u8 = 2;
+
+impl Default for Gso {
+    fn default() -> Gso {
+        Gso { state: AtomicU8::new(UNKNOWN), too_long: AtomicUsize::new(usize::MAX) }
+    }
+}
+
+/// What became of a message to cut.
+enum Cut {
+    Sent,
+    /// Not tried.
+    Cannot,
+    /// With this error, which may be for the cutting.
+    Refused(Errno),
+    Failed(Error),
+}
 
 impl UdpConn {
     /// Sends `buf` as datagrams of `segment_size` bytes each, the last one maybe shorter: to `to`, or to the peer of a
@@ -66,14 +84,19 @@ impl UdpConn {
             io::Error::from(if addr.is_some() { e.with_addr(addr) } else { e })
         };
         let addr = to.map(|to| self.sockaddr(to.into())).transpose().map_err(|cause| failed(0, cause))?;
-        let each = (BYTES_MAX / segment_size).clamp(1, SEGMENTS_MAX) * segment_size;
+        let each = (SEGMENT_BYTES_MAX / segment_size).clamp(1, SEGMENTS_MAX) * segment_size;
         let mut written = 0;
         for part in buf.chunks(each) {
-            let sent = match self.send_cut(part, segment_size, addr) {
-                None => self.send_each(part, segment_size, addr),
-                Some(result) => result.map_err(|e| (0, e)),
-            };
-            sent.map_err(|(n, e)| failed(written + n, Cause::from_poll("sendmsg", e)))?;
+            let fail = |n, e| failed(written + n, Cause::from_poll("sendmsg", e));
+            match self.send_cut(part, segment_size, addr) {
+                Cut::Sent => {}
+                Cut::Failed(e) => return Err(fail(0, e)),
+                Cut::Cannot => self.send_each(part, segment_size, addr).map_err(|(n, e)| fail(n, e))?,
+                Cut::Refused(errno) => {
+                    self.send_each(part, segment_size, addr).map_err(|(n, e)| fail(n, e))?;
+                    self.note_refusal(errno, segment_size);
+                }
+            }
             written += part.len();
         }
         Ok(())
@@ -105,27 +128,44 @@ impl UdpConn {
         set.and_then(|result| result.map_err(Error::Errno)).map_err(|e| self.wrap("set", "setsockopt", e))
     }
 
-    /// `part` in one message that the system cuts. None: it cannot.
-    fn send_cut(
-        &self,
-        part: &[u8],
-        segment_size: usize,
-        to: Option<SocketAddr>,
-    ) -> Option<Result<(), Error>> {
-        if part.len() <= segment_size || !self.has_gso() {
-            return None;
+    /// `part` in one message that the system cuts.
+    fn send_cut(&self, part: &[u8], segment_size: usize, to: Option<SocketAddr>) -> Cut {
+        if part.len() <= segment_size || segment_size >= self.merge_below() {
+            return Cut::Cannot;
         }
-        let segment_size = u16::try_from(segment_size).ok()?;
-        match self.fd.pfd.write_with(|fd| msg::send_segments_ip(fd, part, segment_size, to.as_ref())) {
-            Ok(_) => Some(Ok(())),
-            // A device that cannot, although the system could: for good.
-            Err(Error::Errno(Errno::EIO | Errno::EOPNOTSUPP)) => {
-                self.gso.0.store(NONE, Relaxed);
-                None
+        let Ok(size) = u16::try_from(segment_size) else { return Cut::Cannot };
+        match self.fd.pfd.write_with(|fd| msg::send_segments_ip(fd, part, size, to.as_ref())) {
+            Ok(_) => Cut::Sent,
+            Err(Error::Errno(errno)) if may_be_for_cutting(errno) => Cut::Refused(errno),
+            Err(e) => Cut::Failed(e),
+        }
+    }
+
+    /// `call` with the length below which datagrams are sent in one piece, and once more without, if that may have been
+    /// what was wrong.
+    pub(super) fn merging(
+        &self,
+        list: &[Outgoing<'_>],
+        call: &mut dyn FnMut(usize) -> Result<usize, Error>,
+    ) -> Result<usize, Error> {
+        let is_alike = matches!(list, [a, b, ..] if a.to == b.to && b.bytes.len() <= a.bytes.len());
+        let merge_below = if list.len() > 1 { self.merge_below() } else { 0 };
+        match call(merge_below) {
+            Err(Error::Errno(errno)) if is_alike && merge_below > 0 && may_be_for_cutting(errno) => {
+                let sent = call(0)?;
+                self.note_refusal(errno, list[0].bytes.len());
+                Ok(sent)
             }
-            // Longer segments than the path takes; one by one they are fragmented, or the error is theirs.
-            Err(Error::Errno(Errno::EINVAL | Errno::EMSGSIZE)) => None,
-            Err(e) => Some(Err(e)),
+            result => result,
+        }
+    }
+
+    /// The system would not cut a message into datagrams of `size` bytes.
+    fn note_refusal(&self, errno: Errno, size: usize) {
+        if matches!(errno, Errno::EINVAL | Errno::EMSGSIZE) {
+            self.gso.too_long.fetch_min(size, Relaxed);
+        } else {
+            self.gso.state.store(NONE, Relaxed);
         }
     }
 
@@ -147,17 +187,23 @@ impl UdpConn {
         Ok(())
     }
 
-    fn has_gso(&self) -> bool {
-        if self.gso.0.load(Relaxed) == UNKNOWN {
+    /// Datagrams that are shorter than this can be sent in one piece. 0: none.
+    fn merge_below(&self) -> usize {
+        if self.gso.state.load(Relaxed) == UNKNOWN {
             let has = self.fd.pfd.control(sockopt::has_udp_segment).unwrap_or(false);
-            self.gso.0.store(if has { WORKS } else { NONE }, Relaxed);
+            self.gso.state.store(if has { WORKS } else { NONE }, Relaxed);
         }
-        self.gso.0.load(Relaxed) == WORKS
+        if self.gso.state.load(Relaxed) == WORKS { self.gso.too_long.load(Relaxed) } else { 0 }
     }
 
     /// For tests: sends one after the other, as where the system has no UDP_SEGMENT.
     #[doc(hidden)]
     pub fn forget_gso(&self) {
-        self.gso.0.store(NONE, Relaxed);
+        self.gso.state.store(NONE, Relaxed);
     }
+}
+
+/// What systems say when they cannot cut a message: datagrams longer than the path takes, and a device that cannot.
+fn may_be_for_cutting(errno: Errno) -> bool {
+    matches!(errno, Errno::EINVAL | Errno::EMSGSIZE | Errno::EIO | Errno::EOPNOTSUPP)
 }

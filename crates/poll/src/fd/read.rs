@@ -211,7 +211,10 @@ impl Fd {
     #[inline]
     pub(super) fn wait(&self, mode: Mode) -> Result<bool, Error> {
         match self.pd {
-            Some(p) => p.pd.wait(mode).map_err(|r| self.refused(r)),
+            Some(p) => {
+                self.arm(mode, p)?;
+                p.pd.wait(mode).map_err(|r| self.refused(r))
+            }
             None => Err(Errno::EAGAIN.into()),
         }
     }

@@ -207,6 +207,7 @@ impl Fd {
                 }
             }
             let Some(p) = self.pd else { return Poll::Ready(Err(Errno::EAGAIN.into())) };
+            self.arm(mode, p)?;
             let waited = p.pd.poll_wait(mode, poller.cx.waker(), poller.ticket.as_deref_mut());
             if waited.map_err(|r| self.refused(r))?.is_pending() {
                 runtime().refund_task();

@@ -126,9 +126,9 @@ fn open_descriptors_are_counted_and_failed_ones_are_not() {
     let (fake, np) = poller();
     let (a, _b) = std::os::unix::net::UnixStream::pair().unwrap();
     let fd = SysFd::new(a.into());
-    np.register(&fd, Token::new(1, 1)).unwrap();
+    np.register(&fd, Token::new(1, 1), Interest::Both).unwrap();
     fake.fail_open(Errno::from_raw(28));
-    np.register(&fd, Token::new(2, 1)).unwrap_err();
+    np.register(&fd, Token::new(2, 1), Interest::Reading).unwrap_err();
     assert_eq!(np.open.load(Relaxed), 1);
     np.deregister(&fd);
     assert_eq!(np.open.load(Relaxed), 0);

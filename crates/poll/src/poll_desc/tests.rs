@@ -21,14 +21,14 @@ fn a_failed_registration_frees_the_slot_and_takes_nothing_out_of_the_poller() {
     let (fd, raw) = socket();
     let enospc = Errno::from_raw(28);
     fake.fail_open(enospc);
-    assert_eq!(PollDesc::open(&netpoll, &fd).unwrap_err(), enospc);
+    assert_eq!(PollDesc::open(&netpoll, &fd, Interest::Both).unwrap_err(), enospc);
     let failed = fake.token_of(raw).unwrap();
     assert_eq!(fake.calls(), [Call::Open(raw, failed)]);
     // Free, and whoever still has that token is out of date.
     let slot = poll_cache::get(failed.index()).unwrap();
     assert_ne!(slot.info().seq(), failed.seq());
 
-    let p = PollDesc::open(&netpoll, &fd).unwrap();
+    let p = PollDesc::open(&netpoll, &fd, Interest::Both).unwrap();
     p.pd.evict();
     p.pd.close(&netpoll, &fd);
     assert_eq!(fake.calls().last(), Some(&Call::Close(raw)));
@@ -41,7 +41,7 @@ fn an_event_of_an_earlier_use_marks_nothing() {
     let netpoll = Netpoll::new(fake.backend());
     let (fd, _) = socket();
     let mut list = ReadyList::new();
-    let old = PollDesc::open(&netpoll, &fd).unwrap();
+    let old = PollDesc::open(&netpoll, &fd, Interest::Both).unwrap();
     old.pd.evict();
     old.pd.close(&netpoll, &fd);
     // While free, and in the next use of the very same slot.
@@ -54,7 +54,7 @@ fn an_event_of_an_earlier_use_marks_nothing() {
     check_stale(&mut list);
     let mut others = Vec::new();
     loop {
-        let p = PollDesc::open(&netpoll, &fd).unwrap();
+        let p = PollDesc::open(&netpoll, &fd, Interest::Both).unwrap();
         let same = std::ptr::eq(p.pd, old.pd);
         others.push(p);
         // Another test may be faster with the slot.
@@ -76,7 +76,7 @@ fn readiness_and_errors_are_decoded_as_go_does() {
     let fake = Fake::new();
     let netpoll = Netpoll::new(fake.backend());
     let (fd, _) = socket();
-    let p = PollDesc::open(&netpoll, &fd).unwrap();
+    let p = PollDesc::open(&netpoll, &fd, Interest::Both).unwrap();
     let mut list = ReadyList::new();
     let mut event = |readiness: Readiness| {
         p.pd.ready(p.seq, readiness, &mut list);
@@ -98,7 +98,7 @@ fn a_prepared_operation_forgets_readiness_and_a_refused_one_does_not_start() {
     let fake = Fake::new();
     let netpoll = Netpoll::new(fake.backend());
     let (fd, _) = socket();
-    let p = PollDesc::open(&netpoll, &fd).unwrap();
+    let p = PollDesc::open(&netpoll, &fd, Interest::Both).unwrap();
     p.pd.ready(p.seq, Readiness::READABLE, &mut ReadyList::new());
     assert_eq!(p.pd.prepare(Mode::Read), Ok(()));
     assert!(!p.pd.slot(Mode::Read).take_ready());
@@ -114,7 +114,7 @@ fn a_late_or_doubled_deadline_callback_decides_from_the_slots_present_state() {
     let netpoll = Netpoll::new(fake.backend());
     let (fd, _) = socket();
     let mut list = ReadyList::new();
-    let p = PollDesc::open(&netpoll, &fd).unwrap();
+    let p = PollDesc::open(&netpoll, &fd, Interest::Both).unwrap();
     // Of nobody's deadline.
     p.pd.deadline_fired(Mode::Read, i64::MAX, &mut list);
     assert_eq!(p.pd.prepare(Mode::Read), Ok(()));

@@ -3,9 +3,10 @@
 use std::io::{IoSlice, IoSliceMut, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsFd;
+use std::os::unix::net::UnixDatagram;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use gopark_poll::{Error, Fd, FdKind, Mode};
 use gopark_sys::{Errno, sock};
@@ -441,6 +442,42 @@ fn datagrams_keep_their_bounds_and_may_be_empty() {
         assert_eq!(fd.write(b""), Ok(0));
         let mut buf = [0; 16];
         assert_eq!(far.recv(&mut buf).unwrap(), 0);
+    });
+}
+
+/// Such a socket is not registered for writing until somebody waits; he is woken all the same, and so is the next.
+#[test]
+fn a_writer_of_datagrams_waits_for_room() {
+    setup();
+    bounded(|| {
+        let (near, far) = UnixDatagram::pair().unwrap();
+        near.set_nonblocking(true).unwrap();
+        let fd = Arc::new(registered(near, FdKind::DATAGRAM));
+        for round in 0..3 {
+            let mut sent = 0;
+            while fd.try_write(b"full") == Ok(4) {
+                sent += 1;
+            }
+            let writer = {
+                let fd = fd.clone();
+                thread::spawn(move || fd.write(b"more!"))
+            };
+            until_parked(&fd, Mode::Write);
+            let mut buf = [0; 16];
+            for _ in 0..sent {
+                assert_eq!(far.recv(&mut buf).unwrap(), 4, "round {round}");
+            }
+            assert_eq!(writer.join().unwrap(), Ok(5));
+            assert_eq!(far.recv(&mut buf).unwrap(), 5);
+        }
+        // A deadline ends such a wait, on a socket that has never waited too.
+        let (near, _far) = UnixDatagram::pair().unwrap();
+        near.set_nonblocking(true).unwrap();
+        let fd = registered(near, FdKind::DATAGRAM);
+        while fd.try_write(b"full") == Ok(4) {}
+        fd.set_write_deadline(Some(Instant::now() + Duration::from_millis(20))).unwrap();
+        assert_eq!(fd.write(b"more!"), Err(Error::DeadlineExceeded));
+        assert_eq!(fd.writable(), Err(Error::DeadlineExceeded));
     });
 }
 

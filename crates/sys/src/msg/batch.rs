@@ -157,15 +157,21 @@ impl SendBatch {
     /// Sends the first of `count` datagrams, as many as there is room for, and returns how many. `get` is asked for
     /// each, once and in order, maybe for more than were sent.
     ///
+    /// Those that go to one address one after the other and have one length, the last maybe a shorter one, are given to
+    /// the system in one piece if that length is less than `merge_below`; 0: none are. UDP_SEGMENT; ask
+    /// [`has_udp_segment`](crate::sockopt::has_udp_segment) first whether it knows that.
+    ///
     /// # Errors
-    /// What happened to the very first; what happens to a later one is reported when it is the first of a call.
+    /// What happened to the very first, or to the piece that it is in; what happens to a later one is reported when it is
+    /// the first of a call.
     pub fn send<'a>(
         &mut self,
         fd: &SysFd,
         count: usize,
+        merge_below: usize,
         get: impl FnMut(usize) -> Outgoing<'a>,
     ) -> Result<usize> {
-        self.raw.send(fd, count.min(self.count), get)
+        self.raw.send(fd, count.min(self.count), merge_below, get)
     }
 }
 
@@ -175,7 +181,8 @@ mod linux {
 
     use super::*;
     use crate::errno::check;
-    use crate::msg::ip::IpName;
+    use crate::msg::ip::{IpName, Segment};
+    use crate::msg::{SEGMENT_BYTES_MAX, SEGMENTS_MAX};
 
     /// The arrays that the two calls work on.
     struct Raw {
@@ -243,34 +250,100 @@ mod linux {
         }
     }
 
-    pub(super) struct RawSend(Raw);
+    pub(super) struct RawSend {
+        raw: Raw,
+        segments: Box<[Segment]>,
+        /// How many datagrams each header stands for.
+        counts: Box<[usize]>,
+    }
+
+    /// Datagrams that go in one piece, as far as it has come.
+    struct Piece {
+        to: Option<SocketAddr>,
+        size: usize,
+        bytes: usize,
+        count: usize,
+    }
+
+    impl Piece {
+        fn new(first: &Outgoing<'_>) -> Piece {
+            Piece { to: first.to, size: first.bytes.len(), bytes: first.bytes.len(), count: 1 }
+        }
+
+        /// Whether it takes `next` too.
+        fn takes(&self, next: &Outgoing<'_>, merge_below: usize) -> bool {
+            let len = next.bytes.len();
+            let is_whole = self.bytes == self.size * self.count;
+            (1..=self.size).contains(&len)
+                && is_whole
+                && self.size < merge_below
+                && self.count < SEGMENTS_MAX
+                && self.bytes + len <= SEGMENT_BYTES_MAX
+                && self.to == next.to
+        }
+
+        fn add(&mut self, next: &Outgoing<'_>) {
+            self.bytes += next.bytes.len();
+            self.count += 1;
+        }
+    }
 
     impl RawSend {
         pub(super) fn new(count: usize) -> RawSend {
-            RawSend(Raw::new(count))
+            let segments = vec![Segment::new(0); count].into_boxed_slice();
+            RawSend { raw: Raw::new(count), segments, counts: vec![0; count].into_boxed_slice() }
         }
 
         pub(super) fn send<'a>(
             &mut self,
             fd: &SysFd,
             count: usize,
+            merge_below: usize,
             mut get: impl FnMut(usize) -> Outgoing<'a>,
         ) -> Result<usize> {
-            let Raw { headers, iovecs, names } = &mut self.0;
+            let mut pieces = 0;
+            let mut open: Option<Piece> = None;
             for i in 0..count {
-                let Outgoing { bytes, to } = get(i);
-                iovecs[i] = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
-                names[i] = to.as_ref().map_or(IpName::NONE, IpName::new);
-                let hdr = &mut headers[i].msg_hdr;
-                let (name, name_len) = names[i].as_ptr();
-                (hdr.msg_name, hdr.msg_namelen) = (name.cast_mut(), name_len);
-                hdr.msg_iov = &raw mut iovecs[i];
-                hdr.msg_iovlen = 1;
+                let next = get(i);
+                let bytes = next.bytes;
+                self.raw.iovecs[i] =
+                    libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
+                match &mut open {
+                    Some(piece) if piece.takes(&next, merge_below) => piece.add(&next),
+                    _ => {
+                        if let Some(piece) = open.replace(Piece::new(&next)) {
+                            self.finish(pieces, i, &piece);
+                            pieces += 1;
+                        }
+                    }
+                }
             }
-            let (list, flags) = (headers.as_mut_ptr(), crate::msg::SEND_FLAGS);
-            // SAFETY: `count` headers, whose places live as long as what `get` lends and are only read.
-            let n = check(unsafe { libc::sendmmsg(fd.raw(), list, count as _, flags as _) })?;
-            Ok(n.unsigned_abs() as usize)
+            let Some(last) = open else { return Ok(0) };
+            self.finish(pieces, count, &last);
+            pieces += 1;
+            let (list, flags) = (self.raw.headers.as_mut_ptr(), crate::msg::SEND_FLAGS);
+            // SAFETY: `pieces` headers, whose places live as long as what `get` lends and are only read.
+            let n = check(unsafe { libc::sendmmsg(fd.raw(), list, pieces as _, flags as _) })?;
+            Ok(self.counts[..n.unsigned_abs() as usize].iter().sum())
+        }
+
+        /// Header `at` is for `piece`, whose last datagram is the one before `end`.
+        fn finish(&mut self, at: usize, end: usize, piece: &Piece) {
+            let Raw { headers, iovecs, names } = &mut self.raw;
+            names[at] = piece.to.as_ref().map_or(IpName::NONE, IpName::new);
+            let hdr = &mut headers[at].msg_hdr;
+            let (name, name_len) = names[at].as_ptr();
+            (hdr.msg_name, hdr.msg_namelen) = (name.cast_mut(), name_len);
+            hdr.msg_iov = iovecs[end - piece.count..].as_mut_ptr();
+            hdr.msg_iovlen = piece.count as _;
+            (hdr.msg_control, hdr.msg_controllen) = (std::ptr::null_mut(), 0);
+            if piece.count > 1 {
+                // No longer than a datagram can be, or `takes` would have refused.
+                self.segments[at] = Segment::new(u16::try_from(piece.size).unwrap_or(u16::MAX));
+                hdr.msg_control = (&raw mut self.segments[at]).cast();
+                hdr.msg_controllen = size_of::<Segment>() as _;
+            }
+            self.counts[at] = piece.count;
         }
     }
 }
@@ -333,6 +406,7 @@ mod plain {
             &mut self,
             fd: &SysFd,
             count: usize,
+            _merge_below: usize,
             mut get: impl FnMut(usize) -> Outgoing<'a>,
         ) -> Result<usize> {
             for i in 0..count {

@@ -156,23 +156,37 @@ pub fn send_to_ip(fd: &SysFd, buf: &[u8], to: &SocketAddr) -> Result<usize> {
     check_size(unsafe { libc::sendto(fd.raw(), bytes, buf.len(), super::SEND_FLAGS, name.cast(), len) })
 }
 
+/// The control data that asks for datagrams of one length. UDP_SEGMENT.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[derive(Copy, Clone)]
+#[repr(C)]
+pub(super) struct Segment {
+    header: libc::cmsghdr,
+    size: u16,
+    // Up to the alignment of a header; the call takes it without too.
+    _pad: [u16; 3],
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+impl Segment {
+    pub(super) fn new(size: u16) -> Segment {
+        // SAFETY: zero is a value of all of it.
+        let mut segment: Segment = unsafe { mem::zeroed() };
+        segment.header.cmsg_len = (mem::offset_of!(Segment, size) + mem::size_of::<u16>()) as _;
+        segment.header.cmsg_level = libc::SOL_UDP;
+        segment.header.cmsg_type = libc::UDP_SEGMENT;
+        segment.size = size;
+        segment
+    }
+}
+
 /// sendmsg(2) of `buf` as datagrams of `size` bytes each, the last maybe shorter, which the system makes of it.
 /// UDP_SEGMENT; ask [`has_udp_segment`](crate::sockopt::has_udp_segment) first whether it knows that.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub fn send_segments_ip(fd: &SysFd, buf: &[u8], size: u16, to: Option<&SocketAddr>) -> Result<usize> {
-    #[repr(C)]
-    struct Segment {
-        header: libc::cmsghdr,
-        size: u16,
-        // Up to the alignment of a header; the call takes it without too.
-        _pad: [u16; 3],
-    }
-    // SAFETY: zero is a value of both, an empty one.
-    let (mut msg, mut segment) = unsafe { (mem::zeroed::<libc::msghdr>(), mem::zeroed::<Segment>()) };
-    segment.header.cmsg_len = (mem::offset_of!(Segment, size) + mem::size_of::<u16>()) as _;
-    segment.header.cmsg_level = libc::SOL_UDP;
-    segment.header.cmsg_type = libc::UDP_SEGMENT;
-    segment.size = size;
+    let mut segment = Segment::new(size);
+    // SAFETY: zero is a value of it, an empty one.
+    let mut msg = unsafe { mem::zeroed::<libc::msghdr>() };
     let to = to.map_or(IpName::NONE, IpName::new);
     let (name, name_len) = to.as_ptr();
     let mut iovec = libc::iovec { iov_base: buf.as_ptr().cast_mut().cast(), iov_len: buf.len() };

@@ -62,7 +62,7 @@ fn a_batch_goes_and_comes() {
     let (to, me) = (to.as_socket().unwrap(), crate::sock::local_addr(&a).unwrap());
     let payloads: Vec<Vec<u8>> = (0..5u8).map(|i| vec![i; usize::from(i)]).collect();
     let mut send = SendBatch::new(8);
-    assert_eq!(send.send(&a, 5, |i| outgoing(&payloads[i], to)), Ok(5));
+    assert_eq!(send.send(&a, 5, 0, |i| outgoing(&payloads[i], to)), Ok(5));
     let mut batch = RecvBatch::new(3, 4, 0);
     assert_eq!(batch.recv(&b), Ok(3));
     assert_eq!((batch.bytes(0), batch.bytes(1), batch.bytes(2)), (&[][..], &[1][..], &[2, 2][..]));
@@ -77,7 +77,7 @@ fn a_batch_goes_and_comes() {
 fn a_batch_sends_no_more_than_it_has_room_for() {
     let (a, b, to) = pair();
     let to = to.as_socket().unwrap();
-    assert_eq!(SendBatch::new(2).send(&a, 3, |_| outgoing(b"hello", to)), Ok(2));
+    assert_eq!(SendBatch::new(2).send(&a, 3, 0, |_| outgoing(b"hello", to)), Ok(2));
     let mut batch = RecvBatch::new(4, 3, 0);
     assert_eq!(batch.recv(&b), Ok(2));
     assert_eq!((batch.bytes(1), batch.is_truncated(1)), (&b"hel"[..], true));
@@ -89,7 +89,7 @@ fn the_first_datagram_of_a_batch_reports_what_is_wrong_with_it() {
     let to = to.as_socket().unwrap();
     let huge = vec![0; 70_000];
     let mut send = SendBatch::new(2);
-    let mut all = |list: [&[u8]; 2]| send.send(&a, 2, |i| outgoing(list[i], to));
+    let mut all = |list: [&[u8]; 2]| send.send(&a, 2, 0, |i| outgoing(list[i], to));
     assert_eq!(all([b"x", &huge]), Ok(1));
     assert_eq!(all([&huge, b"x"]), Err(Errno::EMSGSIZE));
     assert_eq!(RecvBatch::new(4, 1, 0).recv(&b), Ok(1));
@@ -115,4 +115,42 @@ fn one_buffer_can_be_many_datagrams_both_ways() {
     assert_eq!(batch.recv(&b), Ok(1));
     assert_eq!(batch.bytes(0), &bytes[..]);
     assert_eq!(batch.control(0).find_map(|piece| piece.as_segment_size()), Some(100));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_is_alike_goes_in_one_piece_and_arrives_as_it_was() {
+    let (a, b, to) = pair();
+    let (c, d, other) = pair();
+    let (to, other) = (to.as_socket().unwrap(), other.as_socket().unwrap());
+    if !crate::sockopt::has_udp_segment(&a) {
+        return;
+    }
+    drop(c);
+    // Runs: 3 and a shorter one; another address; 2; a longer one; empty ones; 1.
+    let list: [(&[u8], SocketAddr); 11] = [
+        (b"aaaa", to),
+        (b"bbbb", to),
+        (b"cccc", to),
+        (b"dd", to),
+        (b"ee", other),
+        (b"ff", to),
+        (b"gg", to),
+        (b"hhh", to),
+        (b"", to),
+        (b"", to),
+        (b"i", to),
+    ];
+    let mut send = SendBatch::new(16);
+    for merge_below in [0, 3, 4, 5, 1000] {
+        let sent = send.send(&a, list.len(), merge_below, |i| outgoing(list[i].0, list[i].1));
+        assert_eq!(sent, Ok(list.len()));
+        for (fd, at) in [(&b, to), (&d, other)] {
+            let wanted: Vec<&[u8]> = list.iter().filter(|item| item.1 == at).map(|item| item.0).collect();
+            let mut batch = RecvBatch::new(16, 16, 0);
+            assert_eq!(batch.recv(fd), Ok(wanted.len()));
+            let got: Vec<&[u8]> = (0..batch.len()).map(|i| batch.bytes(i)).collect();
+            assert_eq!(got, wanted, "{merge_below}");
+        }
+    }
 }

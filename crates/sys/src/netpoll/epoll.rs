@@ -16,7 +16,10 @@ use crate::errno::{Errno, Result, check};
 const KERNEL_EVENTS: usize = 128;
 
 /// Both directions, the peer's half close and urgent data, edge-triggered.
-const INTEREST: i32 = libc::EPOLLIN | libc::EPOLLOUT | libc::EPOLLRDHUP | libc::EPOLLPRI | libc::EPOLLET;
+const INTEREST: i32 = READ_INTEREST | libc::EPOLLOUT;
+
+/// The same without writing.
+const READ_INTEREST: i32 = libc::EPOLLIN | libc::EPOLLRDHUP | libc::EPOLLPRI | libc::EPOLLET;
 
 struct EpollRegistrar {
     epfd: Arc<OwnedFd>,
@@ -53,16 +56,27 @@ pub(super) fn backend() -> Result<Backend> {
 
 impl EpollRegistrar {
     fn add(&self, fd: i32, token: Token, interest: i32) -> Result<()> {
+        self.control(libc::EPOLL_CTL_ADD, fd, token, interest)
+    }
+
+    fn control(&self, op: libc::c_int, fd: i32, token: Token, interest: i32) -> Result<()> {
         let mut event = libc::epoll_event { events: interest as u32, u64: token.as_u64() };
         // SAFETY: event is valid; a descriptor that is not open is an error.
-        check(unsafe { libc::epoll_ctl(self.epfd.as_raw_fd(), libc::EPOLL_CTL_ADD, fd, &mut event) })
-            .map(drop)
+        check(unsafe { libc::epoll_ctl(self.epfd.as_raw_fd(), op, fd, &mut event) }).map(drop)
     }
 }
 
 impl Registrar for EpollRegistrar {
     fn open(&self, fd: BorrowedFd<'_>, token: Token) -> Result<()> {
         self.add(fd.as_raw_fd(), token, INTEREST)
+    }
+
+    fn open_to_read(&self, fd: BorrowedFd<'_>, token: Token) -> Result<()> {
+        self.add(fd.as_raw_fd(), token, READ_INTEREST)
+    }
+
+    fn widen(&self, fd: BorrowedFd<'_>, token: Token) -> Result<()> {
+        self.control(libc::EPOLL_CTL_MOD, fd.as_raw_fd(), token, INTEREST)
     }
 
     fn close(&self, fd: BorrowedFd<'_>) -> Result<()> {

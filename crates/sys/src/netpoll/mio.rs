@@ -38,13 +38,17 @@ fn token_of(token: Token) -> mio::Token {
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
-fn interest() -> Interest {
-    Interest::READABLE.add(Interest::WRITABLE).add(Interest::PRIORITY)
+fn to_read() -> Interest {
+    Interest::READABLE.add(Interest::PRIORITY)
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn to_read() -> Interest {
+    Interest::READABLE
+}
+
 fn interest() -> Interest {
-    Interest::READABLE.add(Interest::WRITABLE)
+    to_read().add(Interest::WRITABLE)
 }
 
 pub(super) fn backend() -> Result<Backend> {
@@ -76,6 +80,16 @@ impl Registrar for MioRegistrar {
     fn open(&self, fd: BorrowedFd<'_>, token: Token) -> Result<()> {
         let registered = self.registry.register(&mut SourceFd(&fd.as_raw_fd()), token_of(token), interest());
         registered.map_err(|err| Errno::of(&err))
+    }
+
+    fn open_to_read(&self, fd: BorrowedFd<'_>, token: Token) -> Result<()> {
+        let registered = self.registry.register(&mut SourceFd(&fd.as_raw_fd()), token_of(token), to_read());
+        registered.map_err(|err| Errno::of(&err))
+    }
+
+    fn widen(&self, fd: BorrowedFd<'_>, token: Token) -> Result<()> {
+        let widened = self.registry.reregister(&mut SourceFd(&fd.as_raw_fd()), token_of(token), interest());
+        widened.map_err(|err| Errno::of(&err))
     }
 
     fn close(&self, fd: BorrowedFd<'_>) -> Result<()> {
