@@ -141,6 +141,9 @@ impl PollDesc {
     pub(crate) fn open(netpoll: &Netpoll, fd: &SysFd, interest: Interest) -> Result<PdRef, Errno> {
         let pd = poll_cache::alloc();
         let info = pd.begin();
+        if interest == Interest::Reading {
+            pd.info.let_errors_tell();
+        }
         if let Err(errno) = netpoll.register(fd, Token::new(pd.index, info.seq()), interest) {
             pd.free();
             return Err(errno);
@@ -261,7 +264,8 @@ impl PollDesc {
         if info.seq() != seq {
             return;
         }
-        let (err, spoils) = (readiness.only_error(), readiness.spoils_hint());
+        let err = readiness.only_error() && !info.errors_tell();
+        let spoils = readiness.spoils_hint();
         // Before READY is set: who takes the mark has to see this too.
         if (err != info.event_err() || spoils && !info.spoiled()) && !self.info.note_event(seq, err, spoils) {
             return;

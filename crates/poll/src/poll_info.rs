@@ -11,6 +11,7 @@
 //! | 6 WRITE_CANCELED | the same for writing | cancel code, under `lock` | the same, free |
 //! | 7 READ_OVERDUE | a context attached to the direction ran out of time | cancel code, under `lock` | the same, free |
 //! | 8 WRITE_OVERDUE | the same for writing | cancel code, under `lock` | the same, free |
+//! | 9 ERRORS_TELL | an error alone is an event like others | `open`, before any event | free |
 //! | 32..63 | generation of the slot, never 0 | free, under `lock` | |
 //!
 //! Every change is a read-modify-write, and netpoll changes the word only in an exchange that compares the
@@ -31,6 +32,7 @@ const READ_CANCELED: u64 = 1 << 5;
 const WRITE_CANCELED: u64 = 1 << 6;
 const READ_OVERDUE: u64 = 1 << 7;
 const WRITE_OVERDUE: u64 = 1 << 8;
+const ERRORS_TELL: u64 = 1 << 9;
 /// What stops an operation of each direction.
 const READ_STOP: u64 = CLOSING | READ_EXPIRED | READ_CANCELED | READ_OVERDUE | EVENT_ERR;
 const WRITE_STOP: u64 = CLOSING | WRITE_EXPIRED | WRITE_CANCELED | WRITE_OVERDUE;
@@ -90,6 +92,13 @@ impl Info {
     #[inline]
     pub(crate) fn spoiled(self) -> bool {
         self.0 & SPOILED != 0
+    }
+
+    /// Whether an error that comes alone is an event that ends waits, and no state: the room to write that would have
+    /// come with it is not reported.
+    #[inline]
+    pub(crate) fn errors_tell(self) -> bool {
+        self.0 & ERRORS_TELL != 0
     }
 
     /// Go: runtime/netpoll.go netpollcheckerr. An error event is not reported on writes: the call itself will say
@@ -154,6 +163,11 @@ impl PollInfo {
         let new = self.0.load(Relaxed) >> SEQ_SHIFT << SEQ_SHIFT;
         self.0.swap(new, AcqRel);
         Info(new)
+    }
+
+    /// For a descriptor that is not registered for writing. After `open`, before it is registered.
+    pub(crate) fn let_errors_tell(&self) {
+        self.set_bit(ERRORS_TELL, true);
     }
 
     /// Under `lock`. Before `unblock(Evict)` on both words.

@@ -481,6 +481,38 @@ fn a_writer_of_datagrams_waits_for_room() {
     });
 }
 
+/// The error of an earlier datagram comes alone, without room to write: the reader gets it, once, and works on.
+#[test]
+fn an_error_that_comes_alone_ends_a_wait_for_datagrams() {
+    setup();
+    bounded(|| {
+        let dead = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let near = UdpSocket::bind("127.0.0.1:0").unwrap();
+        near.set_nonblocking(true).unwrap();
+        near.connect(dead.local_addr().unwrap()).unwrap();
+        let to = near.local_addr().unwrap();
+        let (at, fd) = (dead.local_addr().unwrap(), Arc::new(registered(near, FdKind::DATAGRAM)));
+        drop(dead);
+        for _ in 0..3 {
+            let reader = {
+                let fd = fd.clone();
+                thread::spawn(move || fd.read(&mut [0; 8]))
+            };
+            until_parked(&fd, Mode::Read);
+            fd.write(b"nobody").unwrap();
+            assert_eq!(reader.join().unwrap(), Err(Error::Errno(Errno::ECONNREFUSED)));
+        }
+        let alive = UdpSocket::bind(at).unwrap();
+        let reader = {
+            let fd = fd.clone();
+            thread::spawn(move || fd.read(&mut [0; 8]))
+        };
+        until_parked(&fd, Mode::Read);
+        alive.send_to(b"hello", to).unwrap();
+        assert_eq!(reader.join().unwrap(), Ok(5));
+    });
+}
+
 #[test]
 fn pipes_work_as_files() {
     setup();
