@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use gopark_sched::context::Context;
 
-use crate::{Addr, ContextGuard, Incoming};
+use crate::{Addr, ContextGuard, Endpoint, Incoming};
 
 /// A stream connection.
 ///
@@ -108,6 +108,18 @@ pub trait Conn: Any + Send + Sync {
     /// [`TcpConn`](crate::TcpConn), so one that wraps another connection passes the call on.
     fn attach_context(&self, _ctx: &Context) -> io::Result<ContextGuard> {
         Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// The descriptor that this stands for, if it is a stream and nothing is done to the bytes on their way:
+    /// [`copy`](crate::copy()) then moves them past the program's memory. One that wraps another passes the call on, and
+    /// learns by [`Conn::note_past`] what went past it.
+    fn endpoint(&self) -> Option<Endpoint<'_>> {
+        None
+    }
+
+    /// So many bytes were read from, or written to, [`Conn::endpoint`], not by the methods of this connection.
+    fn note_past(&self, read: u64, written: u64) {
+        let _ = (read, written);
     }
 }
 
@@ -276,6 +288,14 @@ macro_rules! forward {
 
             fn attach_context(&self, ctx: &Context) -> io::Result<ContextGuard> {
                 (**self).attach_context(ctx)
+            }
+
+            fn endpoint(&self) -> Option<Endpoint<'_>> {
+                (**self).endpoint()
+            }
+
+            fn note_past(&self, read: u64, written: u64) {
+                (**self).note_past(read, written);
             }
         }
     )*};

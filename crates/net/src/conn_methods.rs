@@ -667,9 +667,10 @@ macro_rules! socket {
 }
 
 /// `impl Conn` by the methods of the same names of `$conn`: `read`, `write`, `write_all`, `remote_addr`, and those of
-/// [`conn_methods`]; `conn_addr` is the address of its end.
+/// [`conn_methods`]; `conn_addr` is the address of its end. A stream also
+/// names the method that gives its [`Endpoint`](crate::Endpoint).
 macro_rules! impl_conn {
-    ($conn:ident) => {
+    ($conn:ident $(, $endpoint:ident)?) => {
         impl $crate::Conn for $conn {
             fn read(&self, buf: &mut [u8]) -> ::std::io::Result<usize> {
                 $conn::read(self, buf)
@@ -713,6 +714,10 @@ macro_rules! impl_conn {
             ) -> ::std::io::Result<$crate::ContextGuard> {
                 $conn::attach_context(self, ctx)
             }
+
+            $(fn endpoint(&self) -> Option<$crate::Endpoint<'_>> {
+                $conn::$endpoint(self)
+            })?
         }
     };
 }

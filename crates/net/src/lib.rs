@@ -30,6 +30,7 @@
 //! | [`Listener`], [`Conn`], [`PacketConn`] | what they have in common, object-safe | the same |
 //! | [`pipe`], [`PipeConn`] | a connection in memory | `net.Pipe` |
 //! | [`Resolver`], [`lookup_host`], [`lookup_ip`] and so on | names, by files and name servers | `net.Resolver` |
+//! | [`copy`], [`Source`], [`Sink`], [`Buffers`] | many bytes with few copies: splice, sendfile, writev | `io.Copy`, `net.Buffers` |
 //! | [`OpError`], [`is_timeout`], [`is_canceled`], [`is_closed`], [`is_temporary`], [`raw_os_error`] | what went wrong | `OpError`, `Error` |
 //! | [`block_on`], [`future`] | futures on goroutines | |
 //! | [`Runtime`], [`go`], [`spawn`], [`scope`], [`sleep`], [`blocking`] | goroutines | the `go` statement, `time.Sleep` |
@@ -49,9 +50,11 @@
 
 mod activation;
 mod addr;
+mod buffers;
 mod cidr;
 mod conn;
 mod conn_methods;
+mod copy;
 mod dial;
 mod error;
 mod fd;
@@ -89,6 +92,7 @@ mod zone;
 /// For this crate's tests in `tests/`, which may start the runtime. Unit tests may not: that is `unsafe`.
 #[doc(hidden)]
 pub mod for_tests {
+    pub use crate::copy::clear_pipes;
     pub use crate::dial::race::{Racer, race};
     pub use crate::lookup::gate::Gate;
     pub use crate::lookup::hold_lookups;
@@ -112,8 +116,10 @@ pub mod for_tests {
 
 pub use activation::{ActivatedSocket, listen_fds};
 pub use addr::{Addr, TcpAddr, UdpAddr};
+pub use buffers::Buffers;
 pub use cidr::{ParseError, parse_cidr};
 pub use conn::{Conn, Listener};
+pub use copy::{Copied, Endpoint, Opaque, Sink, Source, copy, copy_counted};
 pub use dial::{Dialer, dial, dial_timeout};
 pub use error::{
     AddrError, Cause, DnsError, OpError, SyscallError, UnknownNetworkError, is_canceled, is_closed,

@@ -70,6 +70,10 @@ pub struct TcpConn {
 }
 
 impl TcpConn {
+    pub(crate) fn net_fd(&self) -> &NetFd {
+        &self.fd
+    }
+
     pub(crate) fn new(fd: NetFd) -> TcpConn {
         TcpConn { fd, read_timeout: Timeout::default(), write_timeout: Timeout::default() }
     }

@@ -75,6 +75,10 @@ pub struct UnixConn {
 }
 
 impl UnixConn {
+    pub(crate) fn net_fd(&self) -> &NetFd<UnixAddr> {
+        &self.fd
+    }
+
     pub(crate) fn new(fd: NetFd<UnixAddr>) -> UnixConn {
         let peer = Peer::new(fd.raddr.is_some());
         UnixConn { fd, peer, read_timeout: Timeout::default(), write_timeout: Timeout::default() }
@@ -550,5 +554,5 @@ impl UnixConn {
 }
 
 conn_methods!(UnixConn, UnixAddr, "gopark_net::UnixConn::connect(\"/run/app.sock\")?");
-impl_conn!(UnixConn);
+impl_conn!(UnixConn, stream_endpoint);
 impl_packet_conn!(UnixConn, Unix, recv_from);

@@ -6,6 +6,7 @@
 //! out.
 //!
 //! * `fd/read.rs`, `fd/write.rs`, `fd/accept.rs`: the operations.
+//! * `fd/splice.rs`, `fd/sendfile.rs`: bytes from one descriptor to another.
 //! * `fd/task.rs`, `fd/callback.rs`: the same for those who wait without standing still.
 //! * `fd/hint.rs`: reading without the call that only says `EAGAIN`.
 //! * `fd/arm.rs`: registering for writing when somebody waits for it.
@@ -35,6 +36,8 @@ mod callback;
 mod guard;
 mod hint;
 mod read;
+mod sendfile;
+mod splice;
 mod task;
 mod write;
 
@@ -42,6 +45,7 @@ use arm::Arm;
 pub use guard::FdGuard;
 use guard::{Lock, Ref};
 use hint::Hint;
+pub use splice::SplicePipe;
 pub use task::Ready;
 pub use write::Partial;
 

@@ -67,7 +67,7 @@ mod thread_runtime;
 mod time;
 
 pub use error::Error;
-pub use fd::{Fd, FdGuard, FdKind, Partial, Ready};
+pub use fd::{Fd, FdGuard, FdKind, Partial, Ready, SplicePipe};
 pub use fd_mutex::{Closed, FdMutex, Left, TryLockError};
 pub use gopark_sys::ptr::Waiter;
 #[doc(hidden)]

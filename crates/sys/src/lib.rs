@@ -24,6 +24,7 @@
 //! | --- | --- |
 //! | [`errno`] | the one error type of this layer |
 //! | [`sysfd`], [`rw`] | the descriptor in a cell; reading and writing it |
+//! | [`splice`] | moving bytes between descriptors, past the program |
 //! | [`sock`], [`sockopt`], [`cred`] | sockets, their options, who is at the other end, a function each |
 //! | [`netpoll`] | the seam to the poller, and the backends: mio, raw epoll, a scripted fake |
 //! | [`note`] | one event that a thread can sleep until |
@@ -75,6 +76,7 @@ pub mod signal;
 pub mod sim;
 pub mod sock;
 pub mod sockopt;
+pub mod splice;
 pub mod stack;
 pub mod sysfd;
 pub mod thread;

@@ -7,7 +7,7 @@ use std::time::Instant;
 use gopark_sched::context::Context;
 
 use super::TcpConn;
-use crate::{Addr, Conn, ContextGuard};
+use crate::{Addr, Conn, ContextGuard, Endpoint};
 
 impl Conn for TcpConn {
     fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
@@ -48,6 +48,10 @@ impl Conn for TcpConn {
 
     fn attach_context(&self, ctx: &Context) -> io::Result<ContextGuard> {
         TcpConn::attach_context(self, ctx)
+    }
+
+    fn endpoint(&self) -> Option<Endpoint<'_>> {
+        TcpConn::stream_endpoint(self)
     }
 }
 

@@ -201,7 +201,7 @@ impl UnixConn {
         self.fd.raddr.clone()
     }
 
-    pub(super) fn op_error(&self, op: &'static str, cause: Cause) -> OpError {
+    pub(crate) fn op_error(&self, op: &'static str, cause: Cause) -> OpError {
         let e = self.fd.op_error(op, cause);
         match self.raddr() {
             Some(raddr) => e.with_source(Some(self.fd.laddr.clone().into())).with_addr(Some(raddr.into())),

@@ -117,6 +117,31 @@ impl Fd {
         Ok(value)
     }
 
+    /// Calls `call` until it has written `len` bytes altogether, or says 0; with the write lock held throughout. It is
+    /// told how much is left. Returns how much it was.
+    ///
+    /// Also for a `len` of 0 the lock is taken and the deadline looked at, but nothing is called.
+    pub(super) fn write_pieces(
+        &self,
+        len: usize,
+        mut call: impl FnMut(&SysFd, usize) -> gopark_sys::Result<usize>,
+    ) -> Result<usize, Partial> {
+        let lock = self.lock(Mode::Write).map_err(|e| (0, e))?;
+        self.prepare(Mode::Write).map_err(|e| (0, e))?;
+        let mut parked = false;
+        let mut done = 0;
+        while done < len {
+            match call(&self.sysfd, len - done) {
+                Ok(0) => break,
+                Ok(n) => done += n,
+                Err(errno) => parked |= self.after_error(Mode::Write, errno).map_err(|e| (done, e))?,
+            }
+        }
+        drop(lock);
+        self.charge(parked);
+        Ok(done)
+    }
+
     /// [`Fd::write_with`] that does not wait; see [`Fd::try_write`].
     pub fn try_write_with<T>(
         &self,
