@@ -111,8 +111,8 @@ pub trait Conn: Any + Send + Sync {
     }
 
     /// The descriptor that this stands for, if it is a stream and nothing is done to the bytes on their way:
-    /// [`copy`](crate::copy()) then moves them past the program's memory. One that wraps another passes the call on, and
-    /// learns by [`Conn::note_past`] what went past it.
+    /// [`copy`](crate::copy()) then moves them past the program's memory. One that wraps another passes the call on,
+    /// and learns by [`Conn::note_past`] what went past it.
     fn endpoint(&self) -> Option<Endpoint<'_>> {
         None
     }

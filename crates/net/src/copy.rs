@@ -6,12 +6,12 @@
 //! * `copy/impls.rs`: the readers and writers of std and of this crate;
 //! * `copy/splice.rs`: the pool of pipes.
 //!
-//! Go finds out by type assertions whether it may splice, so that any wrapper ends it (golang/go#58808 and others). Here
-//! a wrapper is asked, before every piece, what it stands for, and is told what went past it. So limits, counters,
+//! Go finds out by type assertions whether it may splice, so that any wrapper ends it (golang/go#58808 and others).
+//! Here a wrapper is asked, before every piece, what it stands for, and is told what went past it. So limits, counters,
 //! buffered readers and writers stay what they are, and the bytes still do not come through here.
 
 use std::fs::File;
-use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
+use std::io::{self, ErrorKind, Read};
 
 use gopark_poll::Error;
 use gopark_sched::sync::Pool;
@@ -147,7 +147,7 @@ impl Copy<'_> {
             return Ok(false);
         }
         if !self.src.buffered().is_empty() {
-            return self.from_buffer(limit).map(|()| true);
+            return self.buffered_piece(limit).map(|()| true);
         }
         match self.way() {
             Way::Splice => self.splice(limit),
@@ -167,7 +167,7 @@ impl Copy<'_> {
     }
 
     /// What the source has read ahead.
-    fn from_buffer(&mut self, limit: u64) -> io::Result<()> {
+    fn buffered_piece(&mut self, limit: u64) -> io::Result<()> {
         let buffered = self.src.buffered();
         let len = buffered.len().min(usize::try_from(limit).unwrap_or(usize::MAX));
         let (written, result) = write_counted(self.dst, &buffered[..len]);
@@ -355,8 +355,8 @@ fn is_refused(e: Error) -> bool {
 
 /// Where splice(2) to a file does what write(2) does. Pipes and terminals have limits of their own, at which it would
 /// hold the thread up (golang/go#59041).
-fn is_regular(mut file: &File) -> bool {
-    file.metadata().is_ok_and(|m| m.is_file()) && file.seek(SeekFrom::Current(0)).is_ok()
+fn is_regular(file: &File) -> bool {
+    file.metadata().is_ok_and(|m| m.is_file())
 }
 
 /// Writes all of `buf`; how much was, in any case. Not `write_all`, which does not say.

@@ -110,7 +110,7 @@ both! {
         }
     }
 
-    // Go: splice_linux_test.go TestSplice, bigWithLimit, honorsLimitedReader, updatesLimitedReaderN, limitedReaderAtLimit
+    // Go: splice_linux_test.go TestSplice, honorsLimitedReader, updatesLimitedReaderN, limitedReaderAtLimit
     fn test_splice_honors_limited_reader() {
         for (up, down) in NETWORKS {
             let ((client, mut from), (mut to, mut server)) = (up(), down());

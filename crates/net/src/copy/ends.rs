@@ -108,7 +108,6 @@ pub(crate) trait StreamEnd: Sync {
 ///     }
 /// }
 /// ```
-#[doc(alias = "ReaderFrom")]
 pub trait Source: Read {
     /// What the bytes come from, if nothing is done to them on their way through `read`, and none is left over here but
     /// for [`buffered`](Source::buffered).
@@ -164,7 +163,6 @@ pub trait Source: Read {
 /// /// With a rule of its own for each write, it does not pass the descriptor on.
 /// impl<W: Sink> Sink for Narrow<W> {}
 /// ```
-#[doc(alias = "WriterTo")]
 pub trait Sink: Write {
     /// What the bytes go to, if nothing is done to them on their way through `write`.
     fn write_end(&mut self) -> Option<Endpoint<'_>> {
