@@ -19,6 +19,7 @@ use util::{after, assert_blocked, join_soon};
 procs!();
 
 type Ends = (Box<dyn Conn>, Box<dyn Conn>);
+type Make = fn() -> Ends;
 
 fn tcp() -> Ends {
     let (a, b) = util::pair();
@@ -31,7 +32,7 @@ fn unix() -> Ends {
 }
 
 /// Both networks on both sides; Go has no Unix to Unix.
-const NETWORKS: [(fn() -> Ends, fn() -> Ends); 4] = [(tcp, tcp), (unix, tcp), (tcp, unix), (unix, unix)];
+const NETWORKS: [(Make, Make); 4] = [(tcp, tcp), (unix, tcp), (tcp, unix), (unix, unix)];
 
 fn noise(len: usize) -> Vec<u8> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
