@@ -103,8 +103,8 @@ impl AsFd for ActivatedSocket {
 ///
 /// # Errors
 ///
-/// `InvalidData` if a variable does not say what it should; `AlreadyExists` the second time, since the sockets belong to
-/// whoever called first; what fcntl(2) says of a descriptor that is not open.
+/// `InvalidData` if a variable does not say what it should; `AlreadyExists` the second time, since the sockets belong
+/// to whoever called first; what fcntl(2) says of a descriptor that is not open.
 ///
 /// # Examples
 ///

@@ -492,6 +492,7 @@ impl ListenConfig {
             backlog: self.backlog,
             reuse_port: self.reuse_port,
             multipath_tcp: self.multipath_tcp,
+            keep_alive: Some(&self.keep_alive),
         }
     }
 }

@@ -101,9 +101,14 @@ pub(crate) struct ListenOptions<'a> {
     pub(crate) backlog: Option<u32>,
     pub(crate) reuse_port: bool,
     pub(crate) multipath_tcp: bool,
+    /// Of the connections that it accepts.
+    pub(crate) keep_alive: Option<&'a KeepAliveConfig>,
 }
 
-/// A socket that listens on `laddr`.
+/// A socket that listens on `laddr`, and whether what it accepts has its options by then.
+///
+/// On Linux a connection inherits the options of the socket that accepts it, so there they are set once, here, and not
+/// by five calls for each connection as Go does. Not with Multipath TCP, whose sockets hand down other things.
 ///
 /// Go: net/sock_posix.go netFD.listenStream
 #[doc(alias = "listenStream")]
@@ -111,7 +116,7 @@ pub(crate) fn listen_stream(
     network: Network,
     laddr: &TcpAddr,
     options: &ListenOptions<'_>,
-) -> Result<NetFd, Cause> {
+) -> Result<(NetFd, bool), Cause> {
     let protocol = options.multipath_tcp.then_some(MPTCP);
     let new = NewSocket::new(network, Some(laddr), None, Use::Listen, protocol)?;
     // A port whose old connections linger in TIME_WAIT can be listened on again.
@@ -123,8 +128,12 @@ pub(crate) fn listen_stream(
     new.bind(laddr)?;
     // As long a queue as the administrator allows, unless the program knows better.
     let backlog = options.backlog.map_or_else(sock::somaxconn, |n| i32::try_from(n).unwrap_or(i32::MAX));
+    let hands_down = cfg!(target_os = "linux") && !options.multipath_tcp;
+    let inherited = options.keep_alive.is_some_and(|keep_alive| {
+        hands_down && try_conn_options(SockRef::from(&new.socket), keep_alive).is_ok()
+    });
     check("listen", sock::listen_fd(new.socket.as_fd(), backlog).map_err(io::Error::from))?;
-    NetFd::register(new.socket.into(), FdKind::LISTENER, network, None)
+    Ok((NetFd::register(new.socket.into(), FdKind::LISTENER, network, None)?, inherited))
 }
 
 /// A socket for datagrams, bound to `laddr`. For a multicast group that is the wildcard, and others may bind the same
@@ -158,11 +167,14 @@ pub(crate) fn listen_datagram(
 /// Go: net/tcpsock.go newTCPConn
 #[doc(alias = "newTCPConn")]
 pub(crate) fn set_conn_options(fd: &OwnedFd, keep_alive: &KeepAliveConfig) {
-    let socket = SockRef::from(fd);
-    let _ = socket.set_tcp_nodelay(true);
-    if keep_alive.enable {
-        let _ = socket.set_tcp_keepalive(&keep_alive.params());
-    }
+    let _ = try_conn_options(SockRef::from(fd), keep_alive);
+}
+
+/// Tries all of them; the first error.
+fn try_conn_options(socket: SockRef<'_>, keep_alive: &KeepAliveConfig) -> io::Result<()> {
+    let nodelay = socket.set_tcp_nodelay(true);
+    let probes = if keep_alive.enable { socket.set_tcp_keepalive(&keep_alive.params()) } else { Ok(()) };
+    nodelay.and(probes)
 }
 
 /// What the connections of a listener are that somebody else has made: MPTCP is no plain TCP, and std cannot tell.

@@ -42,13 +42,14 @@ use crate::{Addr, Conn, ContextGuard, Incoming, KeepAliveConfig, ListenConfig, L
 #[doc(alias = "TCPListener")]
 pub struct TcpListener {
     fd: NetFd,
-    keep_alive: KeepAliveConfig,
+    /// What to set on each connection; none if they inherit it.
+    keep_alive: Option<KeepAliveConfig>,
     /// Of what is accepted.
     conn_kind: FdKind,
 }
 
 impl TcpListener {
-    pub(crate) fn new(fd: NetFd, keep_alive: KeepAliveConfig, multipath: bool) -> TcpListener {
+    pub(crate) fn new(fd: NetFd, keep_alive: Option<KeepAliveConfig>, multipath: bool) -> TcpListener {
         // The hint is for plain TCP alone.
         let conn_kind = if multipath { FdKind::STREAM } else { FdKind::TCP };
         TcpListener { fd, keep_alive, conn_kind }
@@ -138,7 +139,9 @@ impl TcpListener {
     }
 
     fn accepted(&self, fd: OwnedFd, peer: SocketAddr) -> io::Result<(TcpConn, SocketAddr)> {
-        set_conn_options(&fd, &self.keep_alive);
+        if let Some(keep_alive) = &self.keep_alive {
+            set_conn_options(&fd, keep_alive);
+        }
         let peer = TcpAddr::from(peer);
         let fd = NetFd::register(fd, self.conn_kind, self.fd.network, Some(peer))
             .map_err(|cause| self.fd.op_error("accept", cause))?;
@@ -452,7 +455,7 @@ impl TcpListener {
         ln.set_nonblocking(true).map_err(|e| failed(Cause::from_io("fcntl", e)))?;
         let conn_kind = accepted_kind(SockRef::from(&ln));
         let fd = NetFd::register(ln.into(), FdKind::LISTENER, Network::Tcp, None).map_err(failed)?;
-        Ok(TcpListener { fd, keep_alive: KeepAliveConfig::default(), conn_kind })
+        Ok(TcpListener { fd, keep_alive: Some(KeepAliveConfig::default()), conn_kind })
     }
 
     /// Hands the listener over to std, in blocking mode. Clones of it are blocking then too, since they share

@@ -1,7 +1,7 @@
 //! Keeps values under names, and tells who watches one of them: a line of text each, one thread for each client.
 //!
-//! `SET name value`, `GET name`, `DEL name`, `COUNT`, `WATCH name`, `QUIT`; the answers are `OK`, `VALUE value`, `NONE`,
-//! `COUNT n`, `ERR why`, and to watchers `CHANGED name value` or `GONE name`.
+//! `SET name value`, `GET name`, `DEL name`, `COUNT`, `WATCH name`, `QUIT`; the answers are `OK`, `VALUE value`,
+//! `NONE`, `COUNT n`, `ERR why`, and to watchers `CHANGED name value` or `GONE name`.
 
 use std::collections::HashMap;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};

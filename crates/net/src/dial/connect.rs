@@ -1,5 +1,6 @@
 //! One attempt to connect. Go: `netFD.connect`, `sysDialer.doDialTCP`.
 
+use std::net::IpAddr;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::Instant;
 
@@ -20,8 +21,8 @@ use crate::sock::{MPTCP, NewSocket, set_conn_options, start_connect};
 const RETRIES: usize = 2;
 
 impl Attempt {
-    /// Connects to `raddr`: by Multipath TCP if that is asked for, and by plain TCP if that fails for whatever reason but
-    /// time, since it may be Multipath TCP alone that the system, or something on the way, will not have.
+    /// Connects to `raddr`: by Multipath TCP if that is asked for, and by plain TCP if that fails for whatever reason
+    /// but time, since it may be Multipath TCP alone that the system, or something on the way, will not have.
     ///
     /// Go: net/mptcpsock_linux.go sysDialer.dialMPTCP
     #[doc(alias = "dialMPTCP")]
@@ -103,11 +104,24 @@ impl Attempt {
         if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
             return Err(Cause::Timeout);
         }
-        // Whom we are connected to; for a wildcard that is not what was dialed.
-        let peer = pfd.control(sock::peer_addr).and_then(|addr| Ok(addr?));
-        let raddr = peer.map_or(*raddr, TcpAddr::from);
+        let mut raddr = *raddr;
+        if !is_exact(&raddr) {
+            let peer = pfd.control(sock::peer_addr).and_then(|addr| Ok(addr?));
+            raddr = peer.map_or(raddr, TcpAddr::from);
+        }
         NetFd::named(pfd, self.network, Some(raddr))
     }
+}
+
+/// Whether the peer of a connection to `addr` is `addr` to the letter, so that the system need not be asked: not for a
+/// wildcard, which is this machine, nor for what has a scope, nor for an IPv4 address in IPv6's clothes.
+fn is_exact(addr: &TcpAddr) -> bool {
+    addr.ip.is_some_and(|ip| match ip {
+        IpAddr::V4(ip) => !ip.is_unspecified(),
+        IpAddr::V6(ip) => {
+            ip.to_ipv4_mapped().is_none() && !ip.is_unspecified() && !ip.is_unicast_link_local()
+        }
+    }) && addr.scope_id == 0
 }
 
 /// Waits for the end of a connect(2) that has begun, no later than `deadline` and no longer than until `ctx` is done.

@@ -3,9 +3,9 @@
 use crate::Dialer;
 
 impl Dialer {
-    /// Whether the connection may use several paths at once, if the peer can too (Multipath TCP, Linux). If either system
-    /// cannot, or if it fails, it is plain TCP; see [`TcpConn::multipath_tcp`](crate::TcpConn::multipath_tcp). Off unless
-    /// set.
+    /// Whether the connection may use several paths at once, if the peer can too (Multipath TCP, Linux). If either
+    /// system cannot, or if it fails, it is plain TCP; see [`TcpConn::multipath_tcp`](crate::TcpConn::multipath_tcp).
+    /// Off unless set.
     ///
     /// # Examples
     ///

@@ -114,8 +114,8 @@ impl ListenConfig {
 
     pub(super) fn listen_on(&self, network: Network, laddr: TcpAddr) -> io::Result<TcpListener> {
         let listen = |options: &ListenOptions<'_>| -> Result<TcpListener, Cause> {
-            let fd = listen_stream(network, &laddr, options)?;
-            Ok(TcpListener::new(fd, self.keep_alive, options.multipath_tcp))
+            let (fd, inherited) = listen_stream(network, &laddr, options)?;
+            Ok(TcpListener::new(fd, (!inherited).then_some(self.keep_alive), options.multipath_tcp))
         };
         let result = match listen(&self.options()) {
             // It may be Multipath TCP alone that the system, or an option of the hook's, will not have.
