@@ -2,7 +2,8 @@
 //!
 //! * this file: making, and packets;
 //! * `ip_conn/addr.rs`: addresses;
-//! * `ip_conn/network.rs`: what the networks are called.
+//! * `ip_conn/network.rs`: what the networks are called;
+//! * `ip_conn/task.rs`: for futures, and calls that do not wait.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::SocketAddr;
@@ -24,6 +25,7 @@ use crate::{Addr, ListenConfig};
 
 mod addr;
 mod network;
+mod task;
 
 pub use addr::IpSockAddr;
 pub(crate) use network::{Needs, is_ip_network, parse_network};
@@ -209,10 +211,9 @@ impl IpConn {
     #[inline]
     pub fn read_from(&self, buf: &mut [u8]) -> io::Result<(usize, IpSockAddr)> {
         self.begin_read()?;
-        let received = self.fd.pfd.read_with(|fd| msg::recv_from_ip(fd, buf));
-        let (n, from) = received.map_err(|e| self.fd.wrap("read", "recvfrom", e))?;
-        let n = if matches!(from, Some(SocketAddr::V4(_))) { strip_ipv4_header(n, buf) } else { n };
-        Ok((n, sender(from)))
+        let packet = self.fd.pfd.read_with(|fd| msg::recv_from_ip(fd, buf));
+        let (n, from) = packet.map_err(|e| self.fd.wrap("read", "recvfrom", e))?;
+        Ok(received(n, from, buf))
     }
 
     /// Waits for a packet, with its control data in `control`. On IPv4 it begins with the IP header.
@@ -405,6 +406,13 @@ impl TryFrom<OwnedFd> for IpConn {
         let raddr = socket.peer_addr().ok().and_then(|addr| addr.as_socket()).map(IpSockAddr::from);
         NetFd::register(fd, FdKind::DATAGRAM, Network::Ip, raddr).map(IpConn::new).map_err(failed)
     }
+}
+
+/// A packet of `n` bytes in `buf` without its IP header, and who sent it.
+#[inline]
+fn received(n: usize, from: Option<SocketAddr>, buf: &mut [u8]) -> (usize, IpSockAddr) {
+    let n = if matches!(from, Some(SocketAddr::V4(_))) { strip_ipv4_header(n, buf) } else { n };
+    (n, sender(from))
 }
 
 /// Whoever sent a packet. The system always says; should it not, it is nobody.

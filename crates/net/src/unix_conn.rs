@@ -13,7 +13,7 @@ use std::path::Path;
 use std::task::{Context, Poll};
 
 use gopark_poll::Partial;
-use gopark_sys::rw;
+use gopark_sys::{Errno, SysFd, rw};
 
 use crate::conn_methods::{conn_methods, impl_conn, impl_packet_conn};
 use crate::error::{Cause, OpError};
@@ -412,8 +412,35 @@ impl UnixConn {
         let written = if self.fd.pfd.kind().stream {
             self.fd.pfd.write_vectored(bufs)
         } else {
-            // In one call, or there would be two of them.
-            self.fd.pfd.write_with(|fd| rw::writev(fd, bufs))
+            self.fd.pfd.write_with(|fd| write_packet(fd, bufs))
+        };
+        written.map_err(|e| self.wrap("write", "writev", e))
+    }
+
+    /// [`UnixConn::write_vectored`] for a future: see [`TcpConn`](crate::TcpConn#futures).
+    ///
+    /// # Errors
+    ///
+    /// As [`UnixConn::write`].
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use std::future::poll_fn;
+    /// use std::io::IoSlice;
+    /// use gopark_net::block_on;
+    ///
+    /// let conn = gopark_net::UnixConn::connect("/run/app.sock")?;
+    /// let bufs = [IoSlice::new(b"hello, "), IoSlice::new(b"world")];
+    /// let n = block_on(poll_fn(|cx| conn.poll_write_vectored(cx, &bufs)))?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn poll_write_vectored(&self, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        self.begin_poll_write()?;
+        let written = if self.fd.pfd.kind().stream {
+            self.fd.pfd.poll_write_vectored(cx, bufs)
+        } else {
+            self.fd.pfd.poll_write_with(cx, |fd| write_packet(fd, bufs))
         };
         written.map_err(|e| self.wrap("write", "writev", e))
     }
@@ -551,6 +578,13 @@ impl UnixConn {
         let syscall = if op == "writev" { "writev" } else { "write" };
         OpError { written, ..self.op_error(op, Cause::from_poll(syscall, e)) }.into()
     }
+}
+
+/// In one call, or there would be two of them; so no more buffers than one call takes.
+fn write_packet(fd: &SysFd, bufs: &[IoSlice<'_>]) -> gopark_sys::Result<usize> {
+    /// `IOV_MAX` of limits(7).
+    const BUFS_MAX: usize = 1024;
+    if bufs.len() > BUFS_MAX { Err(Errno::EMSGSIZE) } else { rw::writev(fd, bufs) }
 }
 
 conn_methods!(UnixConn, UnixAddr, "gopark_net::UnixConn::connect(\"/run/app.sock\")?");

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use gopark_net::{HardwareAddr, TcpAddr, join_host_port, lookup_port, parse_cidr, split_host_port};
+use gopark_net::{HardwareAddr, TcpAddr, UnixAddr, join_host_port, lookup_port, parse_cidr, split_host_port};
 use proptest::prelude::*;
 
 proptest! {
@@ -76,5 +76,22 @@ proptest! {
                 prop_assert_eq!(e.to_string(), format!("address {number}: invalid port"));
             }
         }
+    }
+
+    /// Names of any bytes: what std can hold comes back as it was, and what cannot be held is an error.
+    #[test]
+    fn names_of_unix_sockets_survive_std(bytes in prop::collection::vec(any::<u8>(), 0..120)) {
+        use std::os::unix::ffi::OsStrExt;
+        use std::os::unix::net::SocketAddr;
+        let addr = UnixAddr::new(std::ffi::OsStr::from_bytes(&bytes));
+        match SocketAddr::try_from(&addr) {
+            Ok(std_addr) => {
+                let back = UnixAddr::from(std_addr);
+                prop_assert_eq!(back.is_unnamed(), addr.is_unnamed());
+                prop_assert!(back == addr || addr.is_unnamed());
+            }
+            Err(_) => prop_assert!(bytes.len() >= 108 || bytes.contains(&0)),
+        }
+        let _ = (addr.to_string(), format!("{addr:?}"));
     }
 }

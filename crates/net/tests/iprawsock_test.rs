@@ -4,6 +4,7 @@
 
 mod util;
 
+use std::future::poll_fn;
 use std::io::ErrorKind;
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
@@ -12,8 +13,8 @@ use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
 use std::time::Duration;
 
 use gopark_net::{
-    Addr, Cause, Dialer, IpConn, IpSockAddr, ListenConfig, OpError, dial, listen, listen_ip, listen_packet,
-    spawn,
+    Addr, Cause, Dialer, IpConn, IpSockAddr, ListenConfig, OpError, block_on, dial, listen, listen_ip,
+    listen_packet, spawn,
 };
 use util::{after, assert_blocked, assert_closed, assert_timeout, join_soon};
 
@@ -239,6 +240,17 @@ both! {
                     break;
                 }
             }
+            block_on(poll_fn(|cx| client.poll_write_to(cx, &text, local))).unwrap();
+            loop {
+                let (n, from) = block_on(poll_fn(|cx| server.poll_read_from(cx, &mut buf))).unwrap();
+                assert_eq!(from.ip, Some(local));
+                if buf[..n] == text {
+                    break;
+                }
+            }
+            client.try_write_to(&text, local).unwrap();
+            server.readable().unwrap();
+            assert!(server.try_read_from(&mut buf).unwrap().0 > 0);
             let missing = client.write_to(&text, IpSockAddr { ip: None, scope_id: 0 }).unwrap_err();
             assert!(matches!(OpError::of(&missing).unwrap().err, Cause::MissingAddress));
             let dialed = Dialer::new().dial_ip(network, &local.to_string()).unwrap();
