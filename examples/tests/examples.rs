@@ -3,11 +3,11 @@
 mod util;
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 use util::{
-    CHAT, DIAL, ECHO, HELLO, HTTP_PLAIN, LOOKUP, PATIENCE, PROXY, REDIS_LIKE, Server, TLS_ECHO, WS_ECHO,
-    have, round_trip, run,
+    CHAT, DIAL, ECHO, HELLO, HTTP_PLAIN, LOOKUP, PATIENCE, PROXY, REDIS_LIKE, Server, TLS_ECHO, UDP_ECHO,
+    WS_ECHO, have, round_trip, run,
 };
 
 fn text(bytes: &[u8]) -> String {
@@ -255,7 +255,9 @@ fn lookup_needs_no_name_server_for_an_address_or_localhost() {
 
 #[test]
 fn help_is_printed_and_succeeds() {
-    for program in [ECHO, HELLO, PROXY, DIAL, CHAT, TLS_ECHO, WS_ECHO, HTTP_PLAIN, REDIS_LIKE, LOOKUP] {
+    for program in
+        [ECHO, HELLO, PROXY, DIAL, CHAT, TLS_ECHO, UDP_ECHO, WS_ECHO, HTTP_PLAIN, REDIS_LIKE, LOOKUP]
+    {
         let out = run(program, &["--help"], b"");
         assert_eq!(out.status.code(), Some(0), "{program}");
         assert!(text(&out.stdout).starts_with("usage: "), "{program}");
@@ -266,6 +268,8 @@ fn help_is_printed_and_succeeds() {
 fn bad_input_is_one_line_on_standard_error_and_status_1() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("loopback");
     let taken = taken.local_addr().expect("bound").to_string();
+    let udp = UdpSocket::bind("127.0.0.1:0").expect("loopback");
+    let taken_udp = udp.local_addr().expect("bound").to_string();
     let cases: &[(&str, &[&str], &str)] = &[
         (ECHO, &["--adr", "127.0.0.1:0"], "--adr"),
         (ECHO, &["stray"], "stray"),
@@ -291,6 +295,8 @@ fn bad_input_is_one_line_on_standard_error_and_status_1() {
         (TLS_ECHO, &["--cert", "somewhere"], "go together"),
         (TLS_ECHO, &["--cert", "nowhere.pem", "--key", "nowhere.pem"], "nowhere.pem"),
         (TLS_ECHO, &["--write-cert", "no/such/folder"], "no/such/folder"),
+        (UDP_ECHO, &["--addr", &taken_udp], "address already in use"),
+        (UDP_ECHO, &["--sockets", "0"], "--sockets 0"),
         (WS_ECHO, &["--addr", &taken], "address already in use"),
         (HTTP_PLAIN, &["--addr", &taken], "address already in use"),
         (HTTP_PLAIN, &["--timeout-s", "x"], "--timeout-s x"),

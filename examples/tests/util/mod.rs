@@ -21,6 +21,7 @@ pub(crate) const LOOKUP: &str = env!("CARGO_BIN_EXE_lookup");
 pub(crate) const TLS_ECHO: &str = env!("CARGO_BIN_EXE_tls_echo");
 pub(crate) const WS_ECHO: &str = env!("CARGO_BIN_EXE_ws_echo");
 pub(crate) const HTTP_PLAIN: &str = env!("CARGO_BIN_EXE_http_plain");
+pub(crate) const UDP_ECHO: &str = env!("CARGO_BIN_EXE_udp_echo");
 pub(crate) const REDIS_LIKE: &str = env!("CARGO_BIN_EXE_redis_like");
 
 /// A running server; killed when dropped.
