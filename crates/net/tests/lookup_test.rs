@@ -13,8 +13,8 @@ use std::time::Duration;
 use dns::*;
 use gopark_net::context::{self, Context};
 use gopark_net::{
-    Dialer, DnsConn, DnsError, OpError, Resolver, chan, is_canceled, is_timeout, lookup_host, lookup_ip,
-    spawn,
+    Dialer, DnsConn, DnsError, OpError, Resolver, ResolverBuilder, chan, is_canceled, is_timeout,
+    lookup_host, lookup_ip, spawn,
 };
 use util::{assert_blocked, join_soon, local_listener};
 
@@ -348,6 +348,29 @@ both! {
         assert_eq!(mx, ["a.example.", "b.example."]);
         assert_eq!(r.lookup_ns(&BACKGROUND, "example.com").unwrap().len(), 2);
         assert_eq!(r.lookup_port(&BACKGROUND, "tcp", "https").unwrap(), 443);
+    }
+
+    /// A source that only the C library's modules know: then it is asked, and not our files.
+    fn what_ours_cannot_do_is_the_systems() {
+        let files = Files::new();
+        files.write("hosts", "127.9.9.9 localhost\n");
+        files.write("resolv.conf", "");
+        files.write("nsswitch.conf", "hosts: files somebody_else dns\n");
+        let lookup = |builder: ResolverBuilder| {
+            builder.build().lookup_ip(&BACKGROUND, "ip4", "localhost").unwrap()
+        };
+        let ours: IpAddr = "127.9.9.9".parse().unwrap();
+        assert_eq!(lookup(files.builder()), [ours]);
+        assert_ne!(lookup(files.builder().prefer_system()), [ours]);
+        // Neither preferred: as the files say. (Elsewhere than on Linux it is always the system's.)
+        let auto = || files.builder_for_either();
+        if cfg!(target_os = "linux") && std::env::var_os("LOCALDOMAIN").is_none() {
+            assert_ne!(lookup(auto()), [ours]);
+            files.write("nsswitch.conf", "hosts: files [success=return] dns\n");
+            assert_eq!(lookup(auto()), [ours]);
+            files.write("resolv.conf", "options something-new\n");
+            assert_ne!(lookup(auto()), [ours]);
+        }
     }
 
     /// The system's resolver knows the same files.

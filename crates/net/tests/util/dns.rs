@@ -301,8 +301,12 @@ impl Files {
 
     /// A resolver that looks into these, and asks nobody else's.
     pub(crate) fn builder(&self) -> ResolverBuilder {
+        self.builder_for_either().prefer_pure()
+    }
+
+    /// A resolver that looks into these unless they are beyond it.
+    pub(crate) fn builder_for_either(&self) -> ResolverBuilder {
         gopark_net::Resolver::builder()
-            .prefer_pure()
             .hosts_file(self.0.join("hosts"))
             .resolv_conf_file(self.0.join("resolv.conf"))
             .nsswitch_file(self.0.join("nsswitch.conf"))
