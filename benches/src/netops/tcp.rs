@@ -4,7 +4,7 @@ use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use gopark_net::{Dialer, ListenConfig, TcpConn, TcpListener, chan, scope};
+use gopark_net::{Dialer, ListenConfig, TcpConn, TcpListener, chan, max_procs, scope};
 
 use super::{Figures, Op, each_ns};
 
@@ -12,6 +12,7 @@ pub(super) const OPS: &[Op] = &[
     ("tcp-oneshot", one_shot),
     ("tcp-pingpong", ping_pong),
     ("tcp-readwrite", read_write),
+    ("tcp-readwrite1", read_write),
     ("tcp-deadline", deadline),
     ("tcp-blackhole", black_hole),
 ];
@@ -82,41 +83,50 @@ fn read_full(mut conn: &TcpConn, buf: &mut [u8]) -> io::Result<()> {
     io::Read::read_exact(&mut conn, buf)
 }
 
-/// One byte at a time in both directions at once: a writer and a reader at either end, the server's joined by a
-/// channel. Go: BenchmarkTCP4ConcurrentReadWrite.
+/// A byte of one connection for each P. Go: BenchmarkTCP4ConcurrentReadWrite.
 fn read_write() -> io::Result<Figures> {
     const COUNT: usize = 20_000;
-    each_ns(COUNT, || {
-        let (client, server) = pair()?;
-        let (give, take) = chan::bounded::<u8>(128);
+    let pairs = max_procs();
+    each_ns(COUNT * pairs, || {
+        let conns: Vec<_> = (0..pairs).map(|_| pair()).collect::<Result<_, _>>()?;
         let start = Instant::now();
         scope(|s| {
-            let (client, server) = (&client, &server);
-            s.go(move || {
-                for i in 0..COUNT {
-                    client.write_all(&[i as u8]).expect("the server reads");
-                }
-            });
-            s.go(move || {
-                let mut byte = [0];
-                for _ in 0..COUNT {
-                    read_full(server, &mut byte).expect("the client writes");
-                    give.send(byte[0]).expect("the writer takes it");
-                }
-            });
-            s.go(move || {
-                for byte in take {
-                    server.write_all(&[byte]).expect("the client reads");
-                }
-            });
-            let mut byte = [0];
-            for i in 0..COUNT {
-                read_full(client, &mut byte).expect("the server writes");
-                assert_eq!(byte[0], i as u8, "bytes come back in order");
+            for (client, server) in &conns {
+                s.go(move || both_ways(client, server, COUNT));
             }
         });
         Ok(start.elapsed())
     })
+}
+
+/// One byte at a time in both directions at once: a writer and a reader at either end, the server's joined by a
+/// channel.
+fn both_ways(client: &TcpConn, server: &TcpConn, count: usize) {
+    let (give, take) = chan::bounded::<u8>(128);
+    scope(|s| {
+        s.go(move || {
+            for i in 0..count {
+                client.write_all(&[i as u8]).expect("the server reads");
+            }
+        });
+        s.go(move || {
+            let mut byte = [0];
+            for _ in 0..count {
+                read_full(server, &mut byte).expect("the client writes");
+                give.send(byte[0]).expect("the writer takes it");
+            }
+        });
+        s.go(move || {
+            for byte in take {
+                server.write_all(&[byte]).expect("the client reads");
+            }
+        });
+        let mut byte = [0];
+        for i in 0..count {
+            read_full(client, &mut byte).expect("the server writes");
+            assert_eq!(byte[0], i as u8, "bytes come back in order");
+        }
+    });
 }
 
 /// Moves the read deadline of a connection, a nanosecond at a time as Go's benchmark does; no clock is read here.

@@ -3,6 +3,7 @@ package main
 import (
 	"io"
 	"net"
+	"runtime"
 	"sync"
 	"time"
 )
@@ -11,6 +12,7 @@ func init() {
 	operations["tcp-oneshot"] = oneShot
 	operations["tcp-pingpong"] = pingPong
 	operations["tcp-readwrite"] = readWrite
+	operations["tcp-readwrite1"] = readWrite
 	operations["tcp-deadline"] = deadline
 }
 
@@ -85,56 +87,74 @@ func pingPong() {
 	client.Close()
 }
 
-// readWrite sends one byte at a time in both directions at once: a writer and a reader at either end, the server's
-// joined by a channel.
+// readWrite is a byte of one connection for each P.
 func readWrite() {
 	const count = 20_000
-	eachNs(count, func() time.Duration {
-		client, server := pair()
-		defer client.Close()
-		defer server.Close()
-		through := make(chan byte, 128)
+	pairs := runtime.GOMAXPROCS(0)
+	eachNs(count*pairs, func() time.Duration {
+		clients, servers := make([]net.Conn, pairs), make([]net.Conn, pairs)
+		for i := range pairs {
+			clients[i], servers[i] = pair()
+			defer clients[i].Close()
+			defer servers[i].Close()
+		}
 		start := time.Now()
 		var wg sync.WaitGroup
-		wg.Add(3)
-		go func() {
-			defer wg.Done()
-			var buf [1]byte
-			for i := range count {
-				buf[0] = byte(i)
-				_, err := client.Write(buf[:])
-				check(err)
-			}
-		}()
-		go func() {
-			defer wg.Done()
-			defer close(through)
-			var buf [1]byte
-			for range count {
-				_, err := io.ReadFull(server, buf[:])
-				check(err)
-				through <- buf[0]
-			}
-		}()
-		go func() {
-			defer wg.Done()
-			var buf [1]byte
-			for buf[0] = range through {
-				_, err := server.Write(buf[:])
-				check(err)
-			}
-		}()
-		var buf [1]byte
-		for i := range count {
-			_, err := io.ReadFull(client, buf[:])
-			check(err)
-			if buf[0] != byte(i) {
-				panic("bytes come back in order")
-			}
+		for i := range pairs {
+			spawn(&wg, func() { bothWays(clients[i], servers[i], count) })
 		}
 		wg.Wait()
 		return time.Since(start)
 	})
+}
+
+// bothWays sends one byte at a time in both directions at once: a writer and a reader at either end, the server's joined
+// by a channel.
+func bothWays(client, server net.Conn, count int) {
+	through := make(chan byte, 128)
+	var wg sync.WaitGroup
+	spawn(&wg, func() {
+		var buf [1]byte
+		for i := range count {
+			buf[0] = byte(i)
+			_, err := client.Write(buf[:])
+			check(err)
+		}
+	})
+	spawn(&wg, func() {
+		defer close(through)
+		var buf [1]byte
+		for range count {
+			_, err := io.ReadFull(server, buf[:])
+			check(err)
+			through <- buf[0]
+		}
+	})
+	spawn(&wg, func() {
+		var buf [1]byte
+		for buf[0] = range through {
+			_, err := server.Write(buf[:])
+			check(err)
+		}
+	})
+	var buf [1]byte
+	for i := range count {
+		_, err := io.ReadFull(client, buf[:])
+		check(err)
+		if buf[0] != byte(i) {
+			panic("bytes come back in order")
+		}
+	}
+	wg.Wait()
+}
+
+// spawn starts f and has wg wait for it.
+func spawn(wg *sync.WaitGroup, f func()) {
+	wg.Add(1)
+	go func() {
+		defer wg.Done()
+		f()
+	}()
 }
 
 // deadline moves the read deadline of a connection, a nanosecond at a time; no clock is read here.
