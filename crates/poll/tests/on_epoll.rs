@@ -14,6 +14,8 @@ mod hint;
 mod io;
 #[path = "suite/release.rs"]
 mod release;
+#[path = "suite/splice.rs"]
+mod splice;
 #[path = "suite/tasks.rs"]
 mod tasks;
 

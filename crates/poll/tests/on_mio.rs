@@ -14,6 +14,9 @@ mod hint;
 mod io;
 #[path = "suite/release.rs"]
 mod release;
+#[cfg(target_os = "linux")]
+#[path = "suite/splice.rs"]
+mod splice;
 #[path = "suite/tasks.rs"]
 mod tasks;
 
