@@ -479,9 +479,18 @@ both! {
         assert_eq!(text(Dialer::new().dial_udp("tcp", "127.0.0.1:1").map(drop)), "dial tcp: unknown network tcp");
         assert_eq!(text(Dialer::new().dial_tcp("udp", "127.0.0.1:1").map(drop)), "dial udp: unknown network udp");
         assert_eq!(text(dial("udp", "").map(drop)), "dial udp: missing address");
-        assert_eq!(text(listen_packet("udp", "127.0.0.1").map(drop)), "listen udp: address 127.0.0.1: missing port in address");
-        assert_eq!(text(listen_packet("udp", "127.0.0.1:☺").map(drop)), "listen udp: lookup udp/☺: unknown port");
-        assert_eq!(text(dial("udp6", "127.0.0.1:1").map(drop)), "dial udp6: address 127.0.0.1: no suitable address found");
+        assert_eq!(
+            text(listen_packet("udp", "127.0.0.1").map(drop)),
+            "listen udp: address 127.0.0.1: missing port in address"
+        );
+        assert_eq!(
+            text(listen_packet("udp", "127.0.0.1:nope").map(drop)),
+            "listen udp: lookup udp/nope: unknown port"
+        );
+        assert_eq!(
+            text(dial("udp6", "127.0.0.1:1").map(drop)),
+            "dial udp6: address 127.0.0.1: no suitable address found"
+        );
         let err = dial("udq", "127.0.0.1:1").unwrap_err();
         assert!(matches!(&OpError::of(&err).unwrap().err, Cause::UnknownNetwork(UnknownNetworkError(n)) if n == "udq"));
         // An address of another kind.

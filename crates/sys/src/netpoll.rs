@@ -12,8 +12,8 @@
 //!    wakes may become one event. A poll with a delay of zero may swallow it: who relies on it keeps a flag.
 //! 4. `Registrar::close` ends the events of a descriptor, but one already collected may still come: tokens carry a
 //!    generation, and the caller drops what is stale. So a wrong token is at worst a spurious wake-up.
-//! 5. `open_to_read` is `open` without writing, until `widen` adds it; what the descriptor is ready for then is reported,
-//!    even if it was before. A backend may leave both as they are, and report writing all along.
+//! 5. `open_to_read` is `open` without writing, until `widen` adds it; what the descriptor is ready for then is
+//!    reported, even if it was before. A backend may leave both as they are, and report writing all along.
 //! 6. `open` and `close` may be called from any thread, also while another is inside `poll`.
 //!
 //! How to write one: implement both traits, put them into a [`Backend`], and run `tests/netpoll_conformance.rs` over

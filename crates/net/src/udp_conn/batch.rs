@@ -320,8 +320,8 @@ impl UdpConn {
     /// Linux, in one for each), and returns how many. Waits for room whenever the system has none.
     ///
     /// Datagrams that go to one address one after the other and have one length are handed to the system in one piece,
-    /// which it cuts (UDP_SEGMENT), where it can: that is where most of the gain is, since a datagram costs the system far
-    /// more than a call. So keep those of one peer together.
+    /// which it cuts (UDP_SEGMENT), where it can: that is where most of the gain is, since a datagram costs the system
+    /// far more than a call. So keep those of one peer together.
     ///
     /// If it returns fewer than there are, something is wrong with the next one: it is the error of a call that begins
     /// with it. A write timeout counts for the whole.

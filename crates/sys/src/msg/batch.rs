@@ -162,8 +162,8 @@ impl SendBatch {
     /// [`has_udp_segment`](crate::sockopt::has_udp_segment) first whether it knows that.
     ///
     /// # Errors
-    /// What happened to the very first, or to the piece that it is in; what happens to a later one is reported when it is
-    /// the first of a call.
+    /// What happened to the very first, or to the piece that it is in; what happens to a later one is reported when it
+    /// is the first of a call.
     pub fn send<'a>(
         &mut self,
         fd: &SysFd,
