@@ -73,10 +73,11 @@ fn incoming_backs_off_at_the_descriptor_limit() {
     });
 }
 
-/// A connect that is interrupted, or in progress already, goes on; other errors are named after it.
+/// The system's choice of a local port may be unlucky, and is tried again; other errors are named after the call.
+// Go: net TestSpuriousENOTAVAIL
 #[test]
-fn connect_survives_an_interruption() {
-    alone("connect_survives_an_interruption", || {
+fn test_spurious_enotavail() {
+    alone("test_spurious_enotavail", || {
         let ln = local_listener();
         hook::CONNECT.arm(Errno::EADDRNOTAVAIL, 2);
         // The system's choice of a port was unlucky, twice.

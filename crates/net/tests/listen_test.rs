@@ -303,4 +303,22 @@ both! {
             util::join_soon(acceptor);
         }
     }
+
+    // Go: net TestTCP4ListenZero
+    fn test_tcp4_listen_zero() {
+        let ln = listen("tcp4", ":0").unwrap();
+        assert!(ln.addr().to_string().starts_with("0.0.0.0:"), "{}", ln.addr());
+        let ln = TcpListener::bind("0.0.0.0:0").unwrap();
+        assert!(ln.local_addr().unwrap().is_ipv4());
+    }
+
+    // Go: net TestMaxAckBacklog, where the kernel clamps and not we
+    fn test_max_ack_backlog() {
+        let max = gopark_sys::sock::somaxconn();
+        if let Ok(text) = std::fs::read_to_string("/proc/sys/net/core/somaxconn") {
+            assert_eq!(max, text.trim().parse::<i32>().unwrap());
+        }
+        // More than the system allows is as much as it allows.
+        drop(ListenConfig::new().backlog(u32::MAX).listen("tcp", "127.0.0.1:0").unwrap());
+    }
 }

@@ -260,4 +260,23 @@ both! {
         assert_eq!(join_soon(copier).unwrap(), 2);
         assert_eq!(join_soon(receiver).unwrap(), [1, 2]);
     }
+
+    /// A writer that never stops is stopped by a peer that goes.
+    // Go: net TestEndlessWrite
+    fn test_endless_write() {
+        let (client, server) = pair();
+        let writer = spawn(move || {
+            let chunk = [7; 16 * 1024];
+            loop {
+                if let Err(e) = server.write_all(&chunk) {
+                    return e;
+                }
+            }
+        });
+        let mut buf = vec![0; 1 << 20];
+        read_full(&client, &mut buf).unwrap();
+        client.close().unwrap();
+        let err = join_soon(writer);
+        assert!(matches!(err.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe), "{err}");
+    }
 }
