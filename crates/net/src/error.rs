@@ -326,12 +326,30 @@ impl DnsError {
 
     /// Whether the lookup is known to have run out of time.
     ///
+    /// # Examples
+    ///
+    /// ```
+    /// use gopark_net::{DnsError, dial};
+    ///
+    /// let err = dial("tcp", "127.0.0.1:no-such-service").unwrap_err();
+    /// assert!(!DnsError::of(&err).unwrap().timeout());
+    /// ```
+    ///
     /// Go: net/net.go DNSError.Timeout
     pub fn timeout(&self) -> bool {
         self.is_timeout
     }
 
     /// Whether trying again may succeed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use gopark_net::{DnsError, dial};
+    ///
+    /// let err = dial("tcp", "127.0.0.1:no-such-service").unwrap_err();
+    /// assert!(!DnsError::of(&err).unwrap().temporary());
+    /// ```
     ///
     /// Go: net/net.go DNSError.Temporary
     pub fn temporary(&self) -> bool {

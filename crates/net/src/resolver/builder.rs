@@ -55,6 +55,12 @@ impl ResolverBuilder {
     /// Never asks the system's `getaddrinfo`, also where the machine is set up for what only that can do. A source of
     /// `/etc/nsswitch.conf` that is neither files nor DNS is left out.
     ///
+    /// # Examples
+    ///
+    /// ```
+    /// let resolver = gopark_net::Resolver::builder().prefer_pure().build();
+    /// ```
+    ///
     /// Go: net/lookup.go Resolver.PreferGo
     #[doc(alias = "PreferGo")]
     pub fn prefer_pure(mut self) -> ResolverBuilder {
@@ -65,6 +71,12 @@ impl ResolverBuilder {
     /// Always asks the system's `getaddrinfo` for the addresses of hosts. It blocks a thread for as long as it takes,
     /// and no more than 500 are in it at a time; a caller whose context is done leaves all the same.
     ///
+    /// # Examples
+    ///
+    /// ```
+    /// let resolver = gopark_net::Resolver::builder().prefer_system().build();
+    /// ```
+    ///
     /// Go: the environment's `GODEBUG=netdns=cgo`
     #[doc(alias = "netdns=cgo")]
     pub fn prefer_system(mut self) -> ResolverBuilder {
@@ -74,6 +86,12 @@ impl ResolverBuilder {
 
     /// A temporary error of one question (a time-out, a server that fails) is the error of the whole lookup: no other
     /// suffix is tried, and of the addresses not only those of one family are returned.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let resolver = gopark_net::Resolver::builder().strict_errors().build();
+    /// ```
     ///
     /// Go: net/lookup.go Resolver.StrictErrors
     #[doc(alias = "StrictErrors")]
@@ -110,6 +128,13 @@ impl ResolverBuilder {
     /// The servers to ask, instead of those of `/etc/resolv.conf`; its other settings stay. Without any: those.
     ///
     /// Implies [`prefer_pure`](ResolverBuilder::prefer_pure).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let server = "192.0.2.53:53".parse().unwrap();
+    /// let resolver = gopark_net::Resolver::builder().name_servers([server]).build();
+    /// ```
     pub fn name_servers(mut self, servers: impl IntoIterator<Item = SocketAddr>) -> ResolverBuilder {
         let servers: Vec<_> = servers.into_iter().map(|server| server.to_string()).collect();
         self.servers = Some(servers).filter(|servers| !servers.is_empty());
@@ -118,6 +143,12 @@ impl ResolverBuilder {
 
     /// Does not say to servers that we take larger datagrams than the 512 bytes of old, for networks in which somebody
     /// throws away what says so (EDNS, RFC 6891).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let resolver = gopark_net::Resolver::builder().without_edns().build();
+    /// ```
     ///
     /// Go: the environment's `GODEBUG=netedns0=0`
     #[doc(alias = "netedns0")]
@@ -128,12 +159,24 @@ impl ResolverBuilder {
 
     /// Remembers up to `entries` answers for as long as they say, a day at most; unless set, none is. What does not
     /// exist is not remembered. Go has no such thing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let resolver = gopark_net::Resolver::builder().cache(1000).build();
+    /// ```
     pub fn cache(mut self, entries: usize) -> ResolverBuilder {
         self.cache = Some(entries);
         self
     }
 
     /// The file of hosts, instead of `/etc/hosts`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let resolver = gopark_net::Resolver::builder().hosts_file("/run/app/hosts").build();
+    /// ```
     pub fn hosts_file(mut self, path: impl Into<PathBuf>) -> ResolverBuilder {
         self.paths.hosts = path.into();
         self
@@ -141,6 +184,12 @@ impl ResolverBuilder {
 
     /// The settings of the DNS client, instead of `/etc/resolv.conf`. The system's resolver does not look there: with
     /// this, use [`prefer_pure`](ResolverBuilder::prefer_pure).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let resolver = gopark_net::Resolver::builder().prefer_pure().resolv_conf_file("/run/app/resolv.conf").build();
+    /// ```
     pub fn resolv_conf_file(mut self, path: impl Into<PathBuf>) -> ResolverBuilder {
         self.paths.resolv_conf = path.into();
         self
@@ -148,12 +197,24 @@ impl ResolverBuilder {
 
     /// The order of the sources, instead of `/etc/nsswitch.conf`. The system's resolver does not look there: with
     /// this, use [`prefer_pure`](ResolverBuilder::prefer_pure).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let resolver = gopark_net::Resolver::builder().prefer_pure().nsswitch_file("/run/app/nsswitch.conf").build();
+    /// ```
     pub fn nsswitch_file(mut self, path: impl Into<PathBuf>) -> ResolverBuilder {
         self.paths.nsswitch = path.into();
         self
     }
 
     /// Makes the resolver.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let resolver = gopark_net::Resolver::builder().build();
+    /// ```
     pub fn build(self) -> Resolver {
         let needs_ours = self.dial.is_some() || self.servers.is_some();
         let prefer = match self.prefer {

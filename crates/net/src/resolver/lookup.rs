@@ -96,6 +96,15 @@ impl Resolver {
     ///
     /// As [`Resolver::lookup_ip`].
     ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use gopark_net::{Resolver, context::Context};
+    ///
+    /// let ips = Resolver::new().lookup_netip(&Context::background(), "ip6", "localhost")?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
     /// Go: net/lookup.go Resolver.LookupNetIP
     #[doc(alias = "LookupNetIP")]
     pub fn lookup_netip(&self, ctx: &Context, network: &str, host: &str) -> io::Result<Vec<IpAddr>> {
@@ -344,6 +353,15 @@ impl Resolver {
     /// # Errors
     ///
     /// As [`Resolver::lookup_txt`].
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use gopark_net::{Resolver, context::Context};
+    ///
+    /// let texts = Resolver::new().lookup_txt_bytes(&Context::background(), "example.com")?;
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn lookup_txt_bytes(&self, ctx: &Context, name: &str) -> io::Result<Vec<Vec<u8>>> {
         Ok(only(self.records(ctx, name, name, Rtype::TXT)?, |data| match data {
             Data::Txt(text) => Some(text),
@@ -357,6 +375,15 @@ impl Resolver {
     /// # Errors
     ///
     /// As [`lookup_port`](crate::lookup_port).
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use gopark_net::{Resolver, context::Context};
+    ///
+    /// assert_eq!(Resolver::new().lookup_port(&Context::background(), "tcp", "https")?, 443);
+    /// # std::io::Result::Ok(())
+    /// ```
     ///
     /// Go: net/lookup.go Resolver.LookupPort
     #[doc(alias = "LookupPort")]

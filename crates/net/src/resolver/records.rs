@@ -8,6 +8,13 @@ use crate::error::DnsError;
 
 /// Where a service is: a SRV record.
 ///
+/// # Examples
+///
+/// ```
+/// let srv = gopark_net::Srv { target: "a.example.".into(), port: 5269, priority: 10, weight: 1 };
+/// assert_eq!(gopark_net::join_host_port(&srv.target, &srv.port.to_string()), "a.example.:5269");
+/// ```
+///
 /// Go: net/dnsclient.go SRV
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 #[doc(alias = "SRV")]
@@ -24,6 +31,12 @@ pub struct Srv {
 
 /// Who takes mail for a domain: an MX record.
 ///
+/// # Examples
+///
+/// ```
+/// let mx = gopark_net::Mx { host: "mail.example.".into(), preference: 10 };
+/// ```
+///
 /// Go: net/dnsclient.go MX
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 #[doc(alias = "MX")]
@@ -35,6 +48,12 @@ pub struct Mx {
 }
 
 /// Who knows a domain: an NS record.
+///
+/// # Examples
+///
+/// ```
+/// let ns = gopark_net::Ns { host: "ns1.example.".into() };
+/// ```
 ///
 /// Go: net/dnsclient.go NS
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -73,6 +92,14 @@ pub struct InvalidRecords<T> {
 
 impl<T: fmt::Debug + Send + Sync + 'static> InvalidRecords<T> {
     /// The error inside of `err`, if there is one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use gopark_net::{InvalidRecords, Ns};
+    ///
+    /// assert!(InvalidRecords::<Ns>::of(&std::io::ErrorKind::NotFound.into()).is_none());
+    /// ```
     pub fn of(err: &io::Error) -> Option<&InvalidRecords<T>> {
         err.get_ref()?.downcast_ref()
     }
