@@ -3,10 +3,11 @@
 
 mod util;
 
+use std::future::poll_fn;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use gopark_net::{TcpConn, is_temporary, raw_os_error};
+use gopark_net::{TcpConn, UnixConn, UnixListener, block_on, is_temporary, raw_os_error};
 use gopark_sys::{Errno, hook};
 use util::local_listener;
 
@@ -56,6 +57,43 @@ fn what_is_wrong_with_one_connection_does_not_end_incoming() {
             ln.incoming().next().unwrap().unwrap();
             assert_eq!(hook::ACCEPT.left(), 0);
         }
+    });
+}
+
+/// The same of Unix sockets: in accept, in a future, and in the loop.
+#[test]
+fn unix_listeners_ignore_aborted_connections_too() {
+    alone("unix_listeners_ignore_aborted_connections_too", || {
+        let ln = UnixListener::bind("").unwrap();
+        let at = ln.local_addr().unwrap();
+        let dial = || UnixConn::connect_addr(&at).unwrap();
+        let _clients = [dial(), dial(), dial()];
+        hook::ACCEPT.arm(Errno::ECONNABORTED, 2);
+        ln.accept().unwrap();
+        hook::ACCEPT.arm(Errno::ECONNABORTED, 2);
+        block_on(poll_fn(|cx| ln.poll_accept(cx))).unwrap();
+        hook::ACCEPT.arm(Errno::EMFILE, 1);
+        let err = ln.accept().unwrap_err();
+        assert_eq!(err.to_string(), format!("accept unix {at}: accept4: too many open files"));
+        assert!(is_temporary(&err));
+        hook::ACCEPT.arm(Errno::EMFILE, 2);
+        ln.incoming().next().unwrap().unwrap();
+        assert_eq!(hook::ACCEPT.left(), 0);
+    });
+}
+
+/// What only says "not now" is tried again; what says more is named.
+#[test]
+fn connects_of_unix_sockets_try_again() {
+    alone("connects_of_unix_sockets_try_again", || {
+        let ln = UnixListener::bind("").unwrap();
+        let at = ln.local_addr().unwrap();
+        hook::CONNECT.arm(Errno::EAGAIN, 3);
+        UnixConn::connect_addr(&at).unwrap();
+        assert_eq!(hook::CONNECT.left(), 0, "a full queue, three times");
+        hook::CONNECT.arm(Errno::EACCES, 1);
+        let err = UnixConn::connect_addr(&at).unwrap_err();
+        assert_eq!(err.to_string(), format!("dial unix {at}: connect: permission denied"));
     });
 }
 
