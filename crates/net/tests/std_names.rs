@@ -296,4 +296,57 @@ both! {
         let at = hole.listener.local_addr().unwrap();
         assert_timeout(TcpConn::connect_timeout(&at, Duration::from_millis(20)));
     }
+
+    /// Every method of `std::net::TcpStream` and `TcpListener`, by std's names and types.
+    fn every_method_of_std_is_there() {
+        fn serve(ln: &TcpListener) -> io::Result<()> {
+            assert!(ln.ttl()? > 0);
+            ln.set_ttl(64)?;
+            assert!(ln.take_error()?.is_none());
+            ln.set_nonblocking(false)?;
+            let refused = ln.set_nonblocking(true).unwrap_err();
+            assert_eq!(refused.kind(), ErrorKind::Unsupported);
+            assert!(refused.to_string().contains("use the try_ calls"), "{refused}");
+            assert_eq!(ln.try_clone()?.local_addr()?, ln.local_addr()?);
+            for conn in ln.incoming().take(1) {
+                let mut conn = conn?;
+                let mut buf = [0; 4];
+                conn.read_exact(&mut buf)?;
+                conn.write_all(&buf)?;
+                conn.shutdown(Shutdown::Write)?;
+            }
+            Ok(())
+        }
+
+        let ln = TcpListener::bind(&["127.0.0.1:0".parse().unwrap()][..]).unwrap();
+        let addr = ln.local_addr().unwrap();
+        let server = spawn(move || serve(&ln));
+        let mut conn = TcpConn::connect_timeout(&addr, Duration::from_secs(10)).unwrap();
+        assert_eq!((conn.peer_addr().unwrap(), conn.local_addr().unwrap().ip()), (addr, addr.ip()));
+        conn.set_nodelay(false).unwrap();
+        assert!(!conn.nodelay().unwrap());
+        conn.set_ttl(42).unwrap();
+        assert_eq!(conn.ttl().unwrap(), 42);
+        let limit = Some(Duration::from_secs(20));
+        conn.set_read_timeout(limit).unwrap();
+        conn.set_write_timeout(limit).unwrap();
+        assert_eq!((conn.read_timeout().unwrap(), conn.write_timeout().unwrap()), (limit, limit));
+        assert_eq!(conn.set_read_timeout(Some(Duration::ZERO)).unwrap_err().kind(), ErrorKind::InvalidInput);
+        assert!(conn.take_error().unwrap().is_none());
+        assert_eq!(conn.set_nonblocking(true).unwrap_err().kind(), ErrorKind::Unsupported);
+        conn.set_nonblocking(false).unwrap();
+        assert_eq!(conn.linger().unwrap(), None);
+        let clone = conn.try_clone().unwrap();
+        clone.write_all(b"ping").unwrap();
+        assert!(conn.peek(&mut [0; 8]).unwrap() > 0);
+        let mut answer = String::new();
+        assert_eq!(conn.read_to_string(&mut answer).unwrap(), 4);
+        assert_eq!(answer, "ping");
+        conn.shutdown(Shutdown::Both).unwrap();
+        join_soon(server).unwrap();
+
+        let Ok(ln) = gopark_net::ListenConfig::new().listen_tcp("tcp6", "[::1]:0") else { return };
+        assert!(ln.only_v6().unwrap());
+        assert!(ln.set_only_v6(false).is_err(), "it is bound");
+    }
 }
