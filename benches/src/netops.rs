@@ -2,8 +2,11 @@
 //! write it here and in `peers/go/net`, and list it in xtask's `suites/net/`.
 
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use crate::procfs::CpuMark;
+
+mod copy;
 mod tcp;
 mod udp;
 
@@ -13,7 +16,7 @@ pub type Figures = Vec<(&'static str, f64)>;
 /// One operation: its name on the command line, and what runs it.
 pub type Op = (&'static str, fn() -> io::Result<Figures>);
 
-const AREAS: &[&[Op]] = &[tcp::OPS, udp::OPS];
+const AREAS: &[&[Op]] = &[tcp::OPS, udp::OPS, copy::OPS];
 
 /// An odd number, for medians: a single neighbour on the core must not decide.
 const BATCHES: usize = 9;
@@ -32,6 +35,25 @@ fn each_ns(count: usize, mut batch: impl FnMut() -> io::Result<Duration>) -> io:
     }
     found.sort_by(f64::total_cmp);
     Ok(vec![("ns", found[BATCHES / 2])])
+}
+
+/// Time and CPU time of a batch, for each of `ops` operations and of `packets` packets: medians.
+fn measure(ops: usize, packets: usize, mut batch: impl FnMut() -> io::Result<()>) -> io::Result<Figures> {
+    batch()?;
+    let (mut times, mut cpu_times) = (Vec::new(), Vec::new());
+    for _ in 0..BATCHES {
+        let (mark, start) = (CpuMark::take(std::process::id())?, Instant::now());
+        batch()?;
+        let took: Duration = start.elapsed();
+        let cpu_ns = CpuMark::take(std::process::id())?.since(&mark);
+        times.push(took.as_nanos() as f64 / ops as f64);
+        cpu_times.push(cpu_ns as f64 / packets as f64);
+    }
+    let median = |list: &mut Vec<f64>| {
+        list.sort_by(f64::total_cmp);
+        list[BATCHES / 2]
+    };
+    Ok(vec![("ns", median(&mut times)), ("cpu_ns", median(&mut cpu_times))])
 }
 
 #[cfg(test)]

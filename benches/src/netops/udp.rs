@@ -1,12 +1,10 @@
 //! UDP between goroutines of one process over the loopback interface.
 
 use std::io;
-use std::time::{Duration, Instant};
 
 use gopark_net::{Outgoing, RecvBatch, SendBatch, UdpConn, scope};
 
-use super::{BATCHES, Figures, Op};
-use crate::procfs::CpuMark;
+use super::{Figures, Op, measure};
 
 pub(super) const OPS: &[Op] = &[
     ("udp-ping", ping),
@@ -27,25 +25,6 @@ fn local() -> io::Result<UdpConn> {
     let conn = UdpConn::bind("127.0.0.1:0")?;
     conn.set_read_buffer(1 << 20)?;
     Ok(conn)
-}
-
-/// Time and CPU time of a batch, for each of `ops` operations and of `packets` packets: medians.
-fn measure(ops: usize, packets: usize, mut batch: impl FnMut() -> io::Result<()>) -> io::Result<Figures> {
-    batch()?;
-    let (mut times, mut cpu_times) = (Vec::new(), Vec::new());
-    for _ in 0..BATCHES {
-        let (mark, start) = (CpuMark::take(std::process::id())?, Instant::now());
-        batch()?;
-        let took: Duration = start.elapsed();
-        let cpu_ns = CpuMark::take(std::process::id())?.since(&mark);
-        times.push(took.as_nanos() as f64 / ops as f64);
-        cpu_times.push(cpu_ns as f64 / packets as f64);
-    }
-    let median = |list: &mut Vec<f64>| {
-        list.sort_by(f64::total_cmp);
-        list[BATCHES / 2]
-    };
-    Ok(vec![("ns", median(&mut times)), ("cpu_ns", median(&mut cpu_times))])
 }
 
 /// A datagram there and another back; whoever waits is parked.

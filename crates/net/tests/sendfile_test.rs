@@ -137,6 +137,21 @@ both! {
         assert_eq!(join_soon(receive(b)), b"some ");
     }
 
+    // Go: tcpsock_test.go TestCopyPipeIntoTCP: the second half comes later.
+    fn test_copy_pipe_into_tcp() {
+        let (mut reader, mut writer) = std::io::pipe().unwrap();
+        let (mut a, b) = util::pair();
+        let copier = std::thread::spawn(move || copy(&mut a, &mut reader));
+        writer.write_all(b"1").unwrap();
+        let mut buf = [0; 100];
+        assert_eq!(b.read(&mut buf).unwrap(), 1);
+        writer.write_all(b"2").unwrap();
+        assert_eq!(b.read(&mut buf).unwrap(), 1);
+        drop(writer);
+        assert_eq!(copier.join().unwrap().unwrap(), 2);
+        assert_eq!(b.read(&mut buf).unwrap(), 0);
+    }
+
     // Go: sendfile_test.go TestSendfileOnWriteTimeoutExceeded
     // go-semantics 7.2: "sendfile ignoring expired deadline (#43822)"
     fn test_sendfile_on_write_timeout_exceeded() {

@@ -1,5 +1,5 @@
-//! The pipes that copies go through: how many there are, and that none is left behind. In a process of its own, since it
-//! counts descriptors. Go: `internal/poll/splice_linux_test.go` TestSplicePipePool.
+//! The pipes that copies go through: how many there are, and that none is left behind. In a process of its own, since
+//! it counts descriptors. Go: `internal/poll/splice_linux_test.go` TestSplicePipePool.
 #![cfg(target_os = "linux")]
 
 mod util;

@@ -4,9 +4,8 @@
 
 use gopark_examples::flags::Flags;
 use gopark_examples::log;
-use gopark_net::{ListenConfig, Runtime, TcpConn, go, scope};
+use gopark_net::{ListenConfig, Runtime, TcpConn, copy, go, scope};
 use std::error::Error;
-use std::io;
 use tracing::{info, warn};
 
 const HELP: &str = "\
@@ -41,7 +40,8 @@ fn run(mut flags: Flags) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Copies both ways until both ends have sent everything, or one way fails.
+/// Copies both ways, past this program's memory where the system can (splice), until both ends have sent everything, or
+/// one way fails.
 fn pass_on(client: &TcpConn, upstream: &TcpConn) {
     scope(|s| {
         s.go(|| one_way(client, upstream));
@@ -50,7 +50,7 @@ fn pass_on(client: &TcpConn, upstream: &TcpConn) {
 }
 
 fn one_way(from: &TcpConn, to: &TcpConn) {
-    let copied = io::copy(&mut &*from, &mut &*to).and_then(|n| to.close_write().map(|()| n));
+    let copied = copy(&mut &*to, &mut &*from).and_then(|n| to.close_write().map(|()| n));
     match copied {
         Ok(n) => info!("{} to {}: {n} bytes", from.remote_addr(), to.remote_addr()),
         Err(e) => {

@@ -1,6 +1,7 @@
 //! Sockets between goroutines of one process: what a call of the network costs beside Go's. Each case is a process of
 //! its own in each round. An area a file; each lists its operations.
 
+mod copy;
 mod tcp;
 mod udp;
 
@@ -36,7 +37,7 @@ struct Operation {
 }
 
 fn operations() -> impl Iterator<Item = &'static Operation> {
-    [tcp::OPERATIONS, udp::OPERATIONS].into_iter().flatten()
+    [tcp::OPERATIONS, udp::OPERATIONS, copy::OPERATIONS].into_iter().flatten()
 }
 
 pub(super) fn run(bench: &mut Bench) -> Vec<Case> {
