@@ -5,6 +5,7 @@ mod util;
 use std::future::poll_fn;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -204,4 +205,44 @@ both! {
         assert_eq!(got[6].0, b"alone");
         assert!(b.set_gro(false).unwrap());
     }
+}
+
+/// In a network namespace of its own, whose loopback takes no more than other interfaces: datagrams that are longer go
+/// one by one, in fragments, and shorter ones in one piece before and after.
+#[test]
+fn what_is_longer_than_the_path_takes_goes_one_by_one() {
+    const NAME: &str = "what_is_longer_than_the_path_takes_goes_one_by_one";
+    const MAKE: &str = "ip link set lo mtu 1500 && ip link set lo up";
+    if !util::is_child_for(NAME) {
+        let can = Command::new("unshare").args(["-rn", "sh", "-c", MAKE]).output();
+        if !can.is_ok_and(|out| out.status.success()) {
+            eprintln!("not possible here: no namespaces, or no ip(8)");
+            return;
+        }
+        let inner = util::child(NAME, &format!("{MAKE} || exit 1"));
+        let mut command = Command::new("unshare");
+        command.arg("-rn").arg(inner.get_program()).args(inner.get_args());
+        for (key, value) in inner.get_envs() {
+            command.env(key, value.unwrap_or_default());
+        }
+        return util::assert_success(command, NAME);
+    }
+    util::goroutine(NAME, || {
+        let (a, b, to) = pair();
+        let bytes: Vec<u8> = (0..20_000u32).map(|i| (i % 251) as u8).collect();
+        let mut recv = RecvBatch::new(32, 4000);
+        for size in [1000, 2000, 1472, 1473, 4000, 500] {
+            a.send_segments(&bytes, size, Some(to)).unwrap();
+            let got = collect(&b, &mut recv, bytes.len().div_ceil(size));
+            assert!(got.iter().zip(bytes.chunks(size)).all(|((d, _), piece)| d == piece), "{size}");
+        }
+        let fresh = local();
+        let mut send = SendBatch::new(32);
+        for size in [1000, 2000, 1472, 1473, 4000, 500] {
+            let list: Vec<_> = bytes.chunks(size).take(32).map(|piece| Outgoing::to(piece, to)).collect();
+            assert_eq!(fresh.send_batch(&mut send, &list).unwrap(), list.len());
+            let got = collect(&b, &mut recv, list.len());
+            assert!(got.iter().zip(&list).all(|((d, _), sent)| d == sent.bytes), "{size}");
+        }
+    });
 }

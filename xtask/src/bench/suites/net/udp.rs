@@ -18,7 +18,7 @@ fn at_most(share: f64) -> Vec<Target> {
 
 pub(super) const OPERATIONS: &[Operation] = &[
     operation("udp-ping", "1 P: a datagram of 64 bytes there and back", || at_most(0.8)),
-    operation("udp-self", "1 P: a datagram of 64 bytes to its sender", Vec::new),
+    operation("udp-self", "1 P: a datagram of 64 bytes to its sender", || at_most(0.8)),
     operation("udp-single", "1 P: bursts of 64 datagrams of 64 bytes, a call for each; a datagram", Vec::new),
     operation("udp-batch", "1 P: the same in batches, Go a call for each; a datagram", || at_most(0.4)),
     operation(
