@@ -12,6 +12,7 @@ use gopark_net::{metrics, sleep};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Holdings {
     descriptors: usize,
+    pipes: usize,
     goroutines: usize,
     registrations: usize,
 }
@@ -20,8 +21,10 @@ impl Holdings {
     /// What there is now. In a process that makes no other test: all of it is counted.
     pub(crate) fn now() -> Holdings {
         let numbers = metrics();
+        let (descriptors, pipes) = open_descriptors();
         Holdings {
-            descriptors: open_descriptors(),
+            descriptors,
+            pipes,
             goroutines: numbers.goroutines.total,
             registrations: numbers.open_descriptors,
         }
@@ -34,6 +37,7 @@ impl Holdings {
         loop {
             let now = Holdings::now();
             let back = now.descriptors <= self.descriptors
+                && now.pipes <= self.pipes + PIPES_KEPT
                 && now.goroutines <= self.goroutines
                 && now.registrations <= self.registrations;
             if back {
@@ -46,15 +50,23 @@ impl Holdings {
     }
 }
 
-/// The process's descriptors, but not those of files under /proc: sysmon keeps one for each thread it had to look at,
-/// and the list itself is one. (Where there is no /proc there are no such files, and a list in /dev/fd.)
-fn open_descriptors() -> usize {
+/// Ends of pipes that may stay for the next copy: a pipe or two of each P, of as many as copy at the same moment.
+const PIPES_KEPT: usize = 24;
+
+/// The process's descriptors, and apart from them its ends of pipes. Not those of files under /proc: sysmon keeps one
+/// for each thread it had to look at, and the list itself is one. (Where there is no /proc there are no such files, and
+/// a list in /dev/fd.)
+fn open_descriptors() -> (usize, usize) {
     let list = std::fs::read_dir("/dev/fd").expect("a list");
-    let is_ours = |entry: std::io::Result<std::fs::DirEntry>| {
-        let target = std::fs::read_link(entry.ok()?.path());
-        (!target.is_ok_and(|target| target.starts_with("/proc"))).then_some(())
-    };
-    list.filter_map(is_ours).count()
+    let (mut others, mut pipes) = (0, 0);
+    for entry in list {
+        match entry.and_then(|entry| std::fs::read_link(entry.path())) {
+            Ok(target) if target.starts_with("/proc") => {}
+            Ok(target) if target.to_string_lossy().starts_with("pipe:") => pipes += 1,
+            _ => others += 1,
+        }
+    }
+    (others, pipes)
 }
 
 /// Runs `body` as a goroutine in a process of its own, after `sh` has done `before`, and checks that it leaves nothing.
