@@ -58,7 +58,7 @@ mod tests {
             ("ip4:icmp", "Ip4 1"),
             ("ip6:IPv6-ICMP", "Ip6 58"),
             ("ip:47", "Ip 47"),
-            ("ip4:", "address : unknown IP protocol specified"),
+            ("ip4:", "unknown IP protocol specified"),
             ("ip:no-such", "address no-such: unknown IP protocol specified"),
             ("ip:+1", "address +1: unknown IP protocol specified"),
             ("ip:16777215", "address 16777215: unknown IP protocol specified"),
