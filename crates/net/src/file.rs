@@ -67,9 +67,19 @@ pub(crate) fn owned_listener(fd: OwnedFd) -> io::Result<Box<dyn Listener>> {
     listener_of(fd, domain, kind)
 }
 
+/// SO_ACCEPTCONN. Where socket2 cannot ask, the first `accept` tells.
+fn listens(fd: &OwnedFd) -> io::Result<bool> {
+    #[cfg(target_os = "linux")]
+    return SockRef::from(fd).is_listener();
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = fd;
+        Ok(true)
+    }
+}
+
 fn listener_of(fd: OwnedFd, domain: Domain, kind: Type) -> io::Result<Box<dyn Listener>> {
-    let listens = SockRef::from(&fd).is_listener().map_err(|e| failed(Cause::from_io("getsockopt", e)))?;
-    if !listens {
+    if !listens(&fd).map_err(|e| failed(Cause::from_io("getsockopt", e)))? {
         return Err(failed(Cause::from_poll("getsockopt", Errno::EINVAL.into())));
     }
     match (domain, kind) {

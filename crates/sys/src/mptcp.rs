@@ -4,7 +4,9 @@
 //! One getsockopt(2) into a word of ours, with that word's length.
 #![allow(unsafe_code)]
 
-use crate::errno::{Errno, Result, check};
+use crate::errno::Result;
+#[cfg(target_os = "linux")]
+use crate::errno::{Errno, check};
 use crate::sysfd::SysFd;
 
 /// Whether the connection speaks Multipath TCP: it was asked for, and the peer, and what is between, agreed. Otherwise

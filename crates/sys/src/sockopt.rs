@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use socket2::TcpKeepalive;
 
-use crate::errno::{Errno, Result, check};
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use crate::errno::check;
+use crate::errno::{Errno, Result};
 use crate::sock::{errno, sock};
 use crate::sysfd::SysFd;
 
@@ -124,6 +126,7 @@ pub fn ttl(fd: &SysFd) -> Result<u32> {
     errno(sock(fd)?.get().ttl_v4())
 }
 
+#[cfg(any(target_os = "linux", target_os = "android"))]
 fn set<T: Copy>(fd: &SysFd, level: libc::c_int, option: libc::c_int, value: T) -> Result<()> {
     let len = size_of::<T>() as libc::socklen_t;
     // SAFETY: the value is readable for its length.
