@@ -1,6 +1,7 @@
 //! Peers that have ended one way only, or are there and say nothing: what still works works, and the rest ends by a
 //! deadline. (A peer that is gone without a word is what `cargo xtask peers link` makes, by cutting the link.) In
 //! processes of their own, since what they leave behind is counted.
+#![cfg_attr(not(target_os = "linux"), allow(unused_imports))] // some tests are for Linux alone
 
 #[path = "util/leaks.rs"]
 mod leaks;

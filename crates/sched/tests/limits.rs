@@ -1,6 +1,7 @@
 //! What happens at the limits of threads, compensation and stacks. Each test has a process of its own.
 //!
 //! The sleeps are not for ordering: they are blocking calls.
+#![cfg_attr(not(target_os = "linux"), allow(unused_imports))] // some tests are for Linux alone
 
 mod util;
 

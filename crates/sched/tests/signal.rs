@@ -1,4 +1,5 @@
 //! Signals to oneself. The names of Go's tests where they are Go's.
+#![cfg_attr(not(target_os = "linux"), allow(unused_imports))] // some tests are for Linux alone
 
 mod util;
 

@@ -359,6 +359,7 @@ fn writing_can_be_added_later(backend: Backend) {
     assert_eq!(rig.backend.registrar.widen(conn.as_fd(), TOKEN), Err(Errno::ENOENT));
 }
 
+#[cfg(target_os = "linux")]
 fn a_second_registration_is_refused(backend: Backend) {
     let (conn, _peer) = tcp_pair();
     backend.registrar.open(conn.as_fd(), TOKEN).unwrap();
