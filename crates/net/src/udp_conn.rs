@@ -8,7 +8,7 @@
 //! * `udp_conn/options.rs`, `udp_conn/multicast.rs`: socket options and groups;
 //! * `udp_conn/convert.rs`: to std and back.
 
-use std::io;
+use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{SocketAddr, ToSocketAddrs};
 
 use gopark_sys::msg;
@@ -290,6 +290,52 @@ impl UdpConn {
         self.begin_write()?;
         let sent = self.fd.pfd.write_with(|fd| gopark_sys::rw::send(fd, buf));
         sent.map_err(|e| self.wrap("write", "write", e))
+    }
+
+    /// Sends `bufs`, one after the other, as one datagram to the peer, and returns its length.
+    ///
+    /// # Errors
+    ///
+    /// As [`UdpConn::write`]. `EMSGSIZE` if there are more than 1024 of them.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use std::io::IoSlice;
+    ///
+    /// let conn = gopark_net::UdpConn::bind("127.0.0.1:0")?;
+    /// conn.connect("127.0.0.1:7")?;
+    /// conn.write_vectored(&[IoSlice::new(b"head"), IoSlice::new(b"body")])?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
+    /// Go: net/net.go Buffers.WriteTo
+    pub fn write_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.begin_write()?;
+        let sent = self.fd.pfd.write_with(|fd| msg::send_msg(fd, bufs, &[], None));
+        sent.map_err(|e| self.wrap("write", "writev", e))
+    }
+
+    /// Waits for a datagram and spreads it over `bufs`; returns how many bytes of it are in them.
+    ///
+    /// # Errors
+    ///
+    /// As [`UdpConn::recv_from`].
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use std::io::IoSliceMut;
+    ///
+    /// let conn = gopark_net::UdpConn::bind("127.0.0.1:0")?;
+    /// let (mut head, mut body) = ([0; 12], [0; 1488]);
+    /// let n = conn.read_vectored(&mut [IoSliceMut::new(&mut head), IoSliceMut::new(&mut body)])?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn read_vectored(&self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        self.begin_read()?;
+        let received = self.fd.pfd.read_with(|fd| gopark_sys::rw::readv(fd, bufs));
+        received.map_err(|e| self.wrap("read", "readv", e))
     }
 
     /// [`UdpConn::write`], which always sends all or nothing, under the name that streams have for it.

@@ -516,6 +516,24 @@ both! {
         conn.write(b"x").unwrap();
     }
 
+    /// Several buffers are one datagram, and one datagram fills several buffers; none of them is an empty one.
+    fn several_buffers_are_one_datagram() {
+        use std::io::{IoSlice, IoSliceMut};
+
+        let conn = local();
+        conn.connect(local_addr(&conn)).unwrap();
+        conn.set_read_deadline(after(30 * SEC)).unwrap();
+        assert_eq!(conn.write_vectored(&[IoSlice::new(b""), IoSlice::new(b"hel"), IoSlice::new(b"lo")]).unwrap(), 5);
+        let (mut x, mut y) = ([0; 2], [0; 8]);
+        assert_eq!(conn.read_vectored(&mut [IoSliceMut::new(&mut x), IoSliceMut::new(&mut y)]).unwrap(), 5);
+        assert_eq!((&x, &y[..3]), (b"he", &b"llo"[..]));
+        assert_eq!(conn.write_vectored(&[]).unwrap(), 0);
+        assert_eq!(conn.recv(&mut x).unwrap(), 0);
+        let many = vec![IoSlice::new(b"x"); 1025];
+        assert_eq!(raw_os_error(&conn.write_vectored(&many).unwrap_err()), Some(Errno::EMSGSIZE.raw()));
+        assert_eq!(conn.write_vectored(&many[..1024]).unwrap(), 1024);
+    }
+
     /// One datagram is one datagram: too long is an error and nothing is sent.
     fn a_datagram_that_is_too_long_is_refused() {
         let (a, b) = (local(), local());
