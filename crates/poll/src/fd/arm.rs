@@ -2,8 +2,8 @@
 //!
 //! A socket that is registered for writing makes an event whenever the system has freed what it had sent. A stream
 //! frees a lot at a time, and only tells when half of its buffer is free; a socket for datagrams tells of each.
-//! So each datagram makes two events, one of which is for nobody: 0.3 of the 4.2 microseconds that sending and receiving
-//! one over loopback took. Room to write is what such a socket hardly ever lacks.
+//! So each datagram makes two events, one of which is for nobody: 0.3 of the 4.2 microseconds that sending and
+//! receiving one over loopback took. Room to write is what such a socket hardly ever lacks.
 //!
 //! Nothing is lost: to register for more makes the system look at once, and report what there is, so room that came
 //! between the call that found none and the registration is seen.
