@@ -18,7 +18,11 @@ use util::{after, join_soon, local_listener};
 procs!();
 
 const DIALERS: usize = 16;
-const CONNECTIONS: usize = 10_000;
+
+/// Ten thousand; fewer in the runs with 1, 2 and 4 Ps, which come on top.
+fn connections() -> usize {
+    if std::env::var_os("GOPARK_MAXPROCS").is_some() { 2_400 } else { 10_000 }
+}
 
 /// Closes with a reset.
 fn reset(conn: &TcpConn) {
@@ -119,6 +123,7 @@ fn accept_all(ln: &TcpListener, served: &Arc<AtomicUsize>, all: &WaitGroup) {
 #[test]
 fn ten_thousand_connects_and_resets() {
     alone("ten_thousand_connects_and_resets", "", || {
+        let each = connections() / DIALERS;
         let ln = Arc::new(local_listener());
         let at = ln.local_addr().unwrap();
         let served = Arc::new(AtomicUsize::new(0));
@@ -130,7 +135,7 @@ fn ten_thousand_connects_and_resets() {
         let dialers: Vec<_> = (0..DIALERS)
             .map(|id| {
                 spawn(move || {
-                    for n in 0..CONNECTIONS / DIALERS {
+                    for n in 0..each {
                         if let Err(err) = live((id + n) % 6, at) {
                             assert!(is_reset(&err), "{err}");
                         }
@@ -146,7 +151,7 @@ fn ten_thousand_connects_and_resets() {
         (&mut &last as &mut dyn io::Read).read_exact(&mut buf).unwrap();
         drop(last);
         all.wait();
-        assert_eq!(served.load(SeqCst), CONNECTIONS + 1);
+        assert_eq!(served.load(SeqCst), each * DIALERS + 1);
         ln.close().unwrap();
         join_soon(accepting);
     });
