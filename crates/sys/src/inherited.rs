@@ -18,13 +18,17 @@ static TAKEN: AtomicBool = AtomicBool::new(false);
 /// # Errors
 /// EBADF if one of them is not open: then none is taken, and this may be called again.
 pub fn take(first: RawFd, count: usize) -> Result<Option<Vec<OwnedFd>>> {
+    // First of all: the second time the numbers may be others' descriptors, or nobody's.
+    if TAKEN.swap(true, Ordering::Relaxed) {
+        return Ok(None);
+    }
     let numbers = (first..).take(count);
     for fd in numbers.clone() {
         // SAFETY: plain system calls.
-        check(unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) })?;
-    }
-    if TAKEN.swap(true, Ordering::Relaxed) {
-        return Ok(None);
+        if let Err(errno) = check(unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) }) {
+            TAKEN.store(false, Ordering::Relaxed);
+            return Err(errno);
+        }
     }
     // SAFETY: open as of just now, and by the flag nobody has had them from here; see the head of this file.
     Ok(Some(numbers.map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }).collect()))
