@@ -17,6 +17,13 @@ const MS: Duration = Duration::from_millis(1);
 
 procs!();
 
+/// What std's is.
+const _: () = {
+    const fn is<T: Send + Sync + Unpin + std::panic::UnwindSafe + std::panic::RefUnwindSafe>() {}
+    is::<StdSocket>();
+    is::<UdpSocket>();
+};
+
 fn local() -> UdpSocket {
     UdpSocket::bind("127.0.0.1:0").expect("a free port")
 }

@@ -5,6 +5,7 @@
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::panic::RefUnwindSafe;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use gopark_poll::Error;
@@ -28,6 +29,9 @@ pub(super) struct Peer {
     state: AtomicU8,
     names: Mutex<Option<Names>>,
 }
+
+// The lock is never held where something can panic.
+impl RefUnwindSafe for Peer {}
 
 #[derive(Copy, Clone, Debug)]
 struct Names {
