@@ -107,6 +107,41 @@ fn listening() {
     });
 }
 
+/// Several sockets: with connections on their way, dropped and not closed, and one that cannot be bound.
+fn sharding() {
+    let config = ListenConfig::new().shards(3);
+    assert_no_leak("shards and what they accepted ahead", || {
+        let ln = config.listen_sharded("tcp", "127.0.0.1:0").unwrap();
+        let clients: Vec<_> = (0..8).map(|_| TcpConn::connect(ln.local_addr().unwrap()).unwrap()).collect();
+        drop(ln.accept().unwrap());
+        ln.close().unwrap();
+        drop(clients);
+    });
+    assert_no_leak("shards that are dropped", || {
+        let ln = config.listen("tcp", "127.0.0.1:0").unwrap();
+        drop(TcpConn::connect(ln.addr().to_string()).unwrap());
+    });
+    assert_no_leak("shards of which the second fails", || {
+        let made = std::sync::atomic::AtomicUsize::new(0);
+        let config = config.clone().control(move |_, _, _| {
+            let first = made.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == 0;
+            if first { Ok(()) } else { Err(io::Error::other("no")) }
+        });
+        drop(config.listen("tcp", "127.0.0.1:0").unwrap_err());
+    });
+    assert_no_leak("Multipath TCP, wherever it ends", || {
+        let ln = ListenConfig::new().set_multipath_tcp(true).listen_tcp("tcp", "127.0.0.1:0").unwrap();
+        let dialer = Dialer::new().set_multipath_tcp(true);
+        drop(dialer.dial("tcp", &ln.addr().to_string()).unwrap());
+        drop(dialer.dial("tcp", "127.0.0.1:1").unwrap_err());
+    });
+    assert_no_leak("duplicates", || {
+        let (client, _server) = pair();
+        drop(gopark_net::file_conn(client.file().unwrap()).unwrap());
+        drop(gopark_net::file_listener(client.file().unwrap()).unwrap_err());
+    });
+}
+
 fn handing_over() {
     assert_no_leak("clones", || {
         let (client, _server) = pair();
@@ -192,7 +227,7 @@ fn unix_sockets() {
 fn nothing_leaks_on_any_way_out() {
     const NAME: &str = "nothing_leaks_on_any_way_out";
     if util::is_child_for(NAME) {
-        for part in [dialing, listening, handing_over, unix_sockets] {
+        for part in [dialing, listening, sharding, handing_over, unix_sockets] {
             util::both(NAME, part);
         }
     } else {
