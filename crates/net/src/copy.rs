@@ -17,6 +17,8 @@ use gopark_poll::Error;
 use gopark_sched::sync::Pool;
 use gopark_sys::splice::is_unsupported;
 
+use crate::OpError;
+
 mod ends;
 mod impls;
 mod splice;
@@ -329,9 +331,21 @@ pub(crate) fn send_file_at(
         Ok(()) | Err(None) => {
             // Whether there is anything to read there is for the read to say.
             let mut rest = At { file, offset }.take(len - sent);
-            copy(&mut &mut *dst, &mut Opaque(&mut rest)).map(|n| sent + n)
+            let mut copied = Copied { written: sent, ..Copied::default() };
+            match copy_counted(&mut &mut *dst, &mut Opaque(&mut rest), &mut copied) {
+                Ok(()) => Ok(copied.written),
+                Err(e) => Err(with_written(e, copied.written)),
+            }
         }
     }
+}
+
+/// `e`, with the count of a whole call and not of its last piece.
+fn with_written(mut e: io::Error, written: u64) -> io::Error {
+    if let Some(op) = e.get_mut().and_then(|e| e.downcast_mut::<OpError>()) {
+        op.written = usize::try_from(written).unwrap_or(usize::MAX);
+    }
+    e
 }
 
 /// A file from an offset on, its position left alone.

@@ -319,7 +319,7 @@ macro_rules! transfers {
 
             /// Sends `len` bytes of `file`, from `offset` on, or as many as there are; returns how many that was. With
             /// sendfile(2) on Linux, no other writer in between, and the file's own position left alone: many may send
-            /// one file at a time.
+            /// one file at a time. What the system refuses to send that way is read and written in pieces.
             ///
             /// # Errors
             ///
