@@ -408,9 +408,9 @@ impl Fd {
     /// An operation has succeeded; if it did not park it counts against the caller's budget. Without any
     /// lock, since this may yield.
     #[inline]
-    fn charge(&self, parked: bool) {
+    fn charge(&self, parked: bool, units: u32) {
         if !parked && is_installed() {
-            runtime().charge();
+            runtime().charge(units);
         }
     }
 }

@@ -105,6 +105,9 @@ impl std::fmt::Display for WaitReason {
     }
 }
 
+/// What most operations cost of a goroutine's budget: see [`Runtime::charge`].
+pub const OPERATION: u32 = 16;
+
 /// Who runs. See the module's text; every method may be called from any thread.
 ///
 /// `local_timers` and `nanotime` are called with a short lock of this crate held, so they must not park,
@@ -164,8 +167,8 @@ pub trait Runtime: Sync {
     /// watch the network.
     fn task_waits(&self) {}
 
-    /// One operation has succeeded without parking. May yield.
-    fn charge(&self);
+    /// An operation that costs `units` has succeeded without parking; most cost [`OPERATION`]. May yield.
+    fn charge(&self, units: u32);
 
     /// A future polls a descriptor. True: it has done so often enough for now. Never yields: the future's executor
     /// does, when it is told to poll again later.

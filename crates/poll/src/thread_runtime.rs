@@ -169,5 +169,5 @@ impl Runtime for ThreadRuntime {
     }
 
     /// Threads are preempted by the system.
-    fn charge(&self) {}
+    fn charge(&self, _units: u32) {}
 }

@@ -57,7 +57,7 @@ impl Runtime for TwoHeaps {
         model::ModelRuntime.nanotime()
     }
 
-    fn charge(&self) {}
+    fn charge(&self, _units: u32) {}
 }
 
 fn model(preemptions: usize, f: impl Fn() + Sync + Send + 'static) {

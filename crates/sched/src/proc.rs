@@ -43,8 +43,8 @@ const PREFETCH_AHEAD: u32 = 4;
 /// The most goroutines one trip to the global queue takes. Go: half of the local queue.
 const GLOBAL_BATCH: usize = 128;
 
-/// How many operations that did not park a goroutine may do in one go; then the next one yields.
-pub(crate) const BUDGET: u32 = 64;
+/// What operations that did not park may cost in one go, 64 common ones; then the next one yields.
+pub(crate) const BUDGET: u32 = 64 * gopark_poll::OPERATION;
 
 /// Runs goroutines until the M has to end: it is one too many, or its goroutine ended while locked to the thread.
 pub(crate) fn schedule(mp: &'static M) {

@@ -371,8 +371,8 @@ impl gopark_poll::Runtime for SchedRuntime {
         getm().is_some()
     }
 
-    fn charge(&self) {
-        crate::sleep::charge();
+    fn charge(&self, units: u32) {
+        crate::sleep::charge_units(units);
     }
 
     fn task_waits(&self) {

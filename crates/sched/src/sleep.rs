@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use gopark_poll::WaitReason;
+use gopark_poll::{OPERATION, WaitReason};
 
 use crate::g::Request;
 use crate::m::{M, getm};
@@ -78,10 +78,16 @@ fn yield_wired(mp: &'static M) {
 /// Without it a socket that is always ready would keep its goroutine running for ever: there is no preemption.
 #[inline]
 pub(crate) fn charge() {
+    charge_units(OPERATION);
+}
+
+/// [`charge`] for an operation that costs more or less than most.
+#[inline]
+pub(crate) fn charge_units(units: u32) {
     let Some(mp) = getm() else { return };
     let left = mp.budget.get();
-    if left > 1 {
-        mp.budget.set(left - 1);
+    if left > units {
+        mp.budget.set(left - units);
     } else {
         spent(mp);
     }
@@ -93,15 +99,15 @@ pub(crate) fn charge_task() -> bool {
     let Some(mp) = getm() else { return false };
     let left = mp.budget.get();
     // Renewed here and not by the yield alone: an executor may be one that never yields to us.
-    mp.budget.set(if left > 1 { left - 1 } else { crate::proc::BUDGET });
-    left <= 1
+    mp.budget.set(if left > OPERATION { left - OPERATION } else { crate::proc::BUDGET });
+    left <= OPERATION
 }
 
 /// Takes one [`charge_task`] back.
 #[inline]
 pub(crate) fn refund_task() {
     let Some(mp) = getm() else { return };
-    mp.budget.set((mp.budget.get() + 1).min(crate::proc::BUDGET));
+    mp.budget.set((mp.budget.get() + OPERATION).min(crate::proc::BUDGET));
 }
 
 #[cold]

@@ -10,6 +10,7 @@ use crate::Error;
 use crate::fd::guard::Lock;
 use crate::fd_mutex::TryLockError;
 use crate::poll_info::Mode;
+use crate::runtime::OPERATION;
 
 impl Fd {
     /// Reads once, and waits for something to read. `Ok(0)` is the end on a stream; an empty `buf` gives
@@ -57,7 +58,7 @@ impl Fd {
         };
         self.note_read(n, len);
         drop(lock);
-        self.charge(parked);
+        self.charge(parked, OPERATION);
         Ok(n)
     }
 
@@ -122,7 +123,7 @@ impl Fd {
         // The mark is taken, the data is not.
         self.hint.clear();
         drop(lock);
-        self.charge(parked);
+        self.charge(parked, OPERATION);
         Ok(())
     }
 
@@ -142,7 +143,7 @@ impl Fd {
             }
         };
         drop(lock);
-        self.charge(parked);
+        self.charge(parked, OPERATION);
         Ok(value)
     }
 

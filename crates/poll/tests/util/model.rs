@@ -82,7 +82,7 @@ impl Runtime for ModelRuntime {
         10
     }
 
-    fn charge(&self) {}
+    fn charge(&self, _units: u32) {}
 }
 
 /// Checks `f` in every interleaving that takes at most `preemptions` forced switches.
