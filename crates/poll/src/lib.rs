@@ -83,7 +83,9 @@ pub use ready_list::ReadyList;
 pub use release::{descriptors_released, wait_for_descriptor, wait_for_descriptor_since};
 #[cfg(loom)]
 pub use runtime::install_for_model;
-pub use runtime::{AlreadyInstalled, OPERATION, Runtime, WaitReason, end_thread_waits, install, is_installed};
+pub use runtime::{
+    AlreadyInstalled, OPERATION, Runtime, WaitReason, end_thread_waits, install, is_installed,
+};
 #[cfg(not(loom))]
 pub use sleep::{Sleep, sleeping};
 pub use task::{Call, Task, take_task, tasks_waiting};

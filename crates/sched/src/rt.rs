@@ -372,7 +372,7 @@ impl gopark_poll::Runtime for SchedRuntime {
     }
 
     fn charge(&self, units: u32) {
-        crate::sleep::charge_units(units);
+        crate::sleep::charge(units);
     }
 
     fn task_waits(&self) {

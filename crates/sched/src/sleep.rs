@@ -73,17 +73,11 @@ fn yield_wired(mp: &'static M) {
     std::thread::yield_now();
 }
 
-/// Counts one operation that succeeded without parking; the budget spent, the caller yields.
+/// Counts an operation that succeeded without parking, and cost `units`; the budget spent, the caller yields.
 ///
 /// Without it a socket that is always ready would keep its goroutine running for ever: there is no preemption.
 #[inline]
-pub(crate) fn charge() {
-    charge_units(OPERATION);
-}
-
-/// [`charge`] for an operation that costs more or less than most.
-#[inline]
-pub(crate) fn charge_units(units: u32) {
+pub(crate) fn charge(units: u32) {
     let Some(mp) = getm() else { return };
     let left = mp.budget.get();
     if left > units {

@@ -180,7 +180,7 @@ mod park {
 }
 
 mod sleep {
-    pub(crate) fn charge() {}
+    pub(crate) fn charge(_units: u32) {}
 }
 
 mod m {

@@ -58,7 +58,7 @@ impl Fd {
         };
         self.note_read(n, len);
         drop(lock);
-        self.charge(parked, OPERATION);
+        self.charge(parked, super::write::cost(n));
         Ok(n)
     }
 

@@ -199,12 +199,12 @@ impl Fd {
     }
 }
 
-/// What a write of `n` bytes costs: a small one less than most operations.
+/// What a read or write of `n` bytes costs: a small one less than most operations.
 ///
 /// The system puts small pieces together for as long as they wait to be sent, and they wait only once the reader is a
 /// buffer behind; after 64 of them it never is. With both ends on one P a byte at a time cost 2.7 times as much.
 #[inline]
-fn cost(n: usize) -> u32 {
+pub(super) fn cost(n: usize) -> u32 {
     OPERATION.min(1 + (n / 256) as u32)
 }
 
