@@ -35,10 +35,8 @@ pub(crate) fn system_lookup(
     if !may_be_a_name(host) {
         return Err(no_such_host(host));
     }
-    let found = LOOKUPS.enter(|| match ctx.err() {
-        Some(done) => Err(DnsError::done(done, host)),
-        None => blocking(|| getaddrinfo(host)).map_err(|e| failed(host, &e)),
-    })?;
+    let found = LOOKUPS.enter_under(ctx, || blocking(|| getaddrinfo(host)).map_err(|e| failed(host, &e)));
+    let found = found.map_err(|done| DnsError::done(done, host))??;
     let mut addrs: Vec<(IpAddr, u32)> = Vec::with_capacity(found.len());
     for addr in found {
         if version.accepts(addr.0) && !addrs.contains(&addr) {

@@ -241,6 +241,47 @@ both! {
         assert!(servers.iter().all(|server| server.queries().len() == 2));
     }
 
+    /// Go: net/dnsclient_unix.go exchange, which cancels it when it has the answer.
+    fn the_hooks_context_lasts_as_long_as_the_exchange() {
+        let fake = FakeDns::new("nameserver 192.0.2.53", |query| query.addresses());
+        let ended = Arc::new(Mutex::new(Vec::new()));
+        let (seen, given) = (Arc::clone(&ended), Arc::new(Mutex::new(Vec::<Context>::new())));
+        let kept = Arc::clone(&given);
+        let script: Arc<dyn Fn(&Query) -> Reply + Send + Sync> = Arc::new(move |query| {
+            seen.lock().unwrap().push(given.lock().unwrap().last().unwrap().err());
+            query.addresses().into()
+        });
+        let dialed = Arc::clone(&kept);
+        let resolver = fake
+            .builder()
+            .dial(move |ctx, _, server| {
+                dialed.lock().unwrap().push(ctx.clone());
+                Ok(DnsConn::Datagrams(Box::new(FakeConn::new("udp", server, Arc::clone(&script)))))
+            })
+            .build();
+        assert_eq!(resolver.lookup_ip(&BACKGROUND, "ip4", "golang.org").unwrap().len(), 1);
+        assert_eq!(*ended.lock().unwrap(), [None], "while it was asked");
+        assert!(kept.lock().unwrap().iter().all(|ctx| ctx.err().is_some()), "afterwards");
+    }
+
+    /// A connection that ends is not one that sends datagrams without anything in them.
+    fn the_end_of_a_connection_ends_the_exchange() {
+        let fake = FakeDns::new("nameserver 192.0.2.53", |query| query.addresses());
+        let resolver = fake
+            .builder()
+            .dial(|_, _, _| {
+                let (ours, theirs) = gopark_net::pipe();
+                gopark_net::go(move || {
+                    let _ = theirs.read(&mut [0; 512]);
+                });
+                Ok(DnsConn::Datagrams(Box::new(ours)))
+            })
+            .build();
+        let asking = spawn(move || resolver.lookup_ip(&BACKGROUND, "ip4", "golang.org"));
+        let err = join_soon(asking).unwrap_err();
+        assert_eq!(err.to_string(), "lookup golang.org on 192.0.2.53:53: EOF");
+    }
+
     /// A panic of the program's hook is not the end of those who wait.
     fn a_panic_in_the_hook_is_an_error() {
         let resolver = Resolver::builder().dial(|_, _, _| std::panic::resume_unwind(Box::new(()))).build();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use domain::base::iana::Rtype;
-use gopark_sched::context::{self, Context, StopFunc};
+use gopark_sched::context::{self, CancelOnDrop, Context, StopFunc};
 
 use super::Inner;
 use super::message::{Code, DATAGRAM_MAX, Question, Rejected, Response, Unreadable, datagram};
@@ -13,7 +13,7 @@ use super::names::is_domain_name;
 use super::random::random_id;
 use super::resolv_conf::ResolvConf;
 use crate::error::{Cause, DnsError, OpError};
-use crate::{Conn, ContextGuard, Dialer};
+use crate::{Addr, Conn, ContextGuard, Dialer};
 
 /// A connection to a name server, and how messages are marked off on it. For
 /// [`ResolverBuilder::dial`](crate::ResolverBuilder::dial).
@@ -227,7 +227,8 @@ impl Inner {
         for &network in networks {
             let deadline = Instant::now() + conf.timeout;
             let deadline = ctx.deadline().map_or(deadline, |at| at.min(deadline));
-            let (conn, is_stream) = match self.dial_server(ctx, network, server, deadline)? {
+            let (dialed, _dial_ctx) = self.dial_server(ctx, network, server, deadline)?;
+            let (conn, is_stream) = match dialed {
                 DnsConn::Datagrams(conn) => (Arc::<dyn Conn>::from(conn), false),
                 DnsConn::Stream(conn) => (Arc::<dyn Conn>::from(conn), true),
             };
@@ -249,6 +250,9 @@ impl Inner {
         Err(Failure::Protocol(NO_ANSWER))
     }
 
+    /// What comes with the connection ends the context that the program's hook was given. It is to live as long as the
+    /// exchange, as Go's does: the hook may have bound the connection to it.
+    ///
     /// Go: net/lookup.go Resolver.dial
     fn dial_server(
         &self,
@@ -256,15 +260,16 @@ impl Inner {
         network: &str,
         server: &str,
         deadline: Instant,
-    ) -> io::Result<DnsConn> {
+    ) -> io::Result<(DnsConn, Option<CancelOnDrop>)> {
         if let Some(dial) = &self.dial {
             let (ctx, cancel) = ctx.with_deadline(deadline);
-            let _cancel = cancel.on_drop();
-            return dial(&ctx, network, server);
+            let cancel = cancel.on_drop();
+            return Ok((dial(&ctx, network, server)?, Some(cancel)));
         }
         // Connected, so that the kernel drops what others than the server send.
         let conn = Dialer::new().deadline(deadline).dial_context(ctx, network, server)?;
-        Ok(if network == "udp" { DnsConn::Datagrams(conn) } else { DnsConn::Stream(conn) })
+        let dialed = if network == "udp" { DnsConn::Datagrams(conn) } else { DnsConn::Stream(conn) };
+        Ok((dialed, None))
     }
 }
 
@@ -299,12 +304,29 @@ fn datagram_round_trip(
     let mut buf = vec![0; DATAGRAM_MAX];
     loop {
         let len = conn.read(&mut buf)?;
+        if len == 0 && !has_empty_datagrams(&conn.local_addr()) {
+            return Err(eof("EOF").into());
+        }
         match Response::new(buf[..len].to_vec(), id, question) {
             Ok(response) => return Ok(response),
             Err(Rejected::Malformed | Rejected::NotOurs) => {}
             Err(Rejected::Invalid) => return Err(Failure::Protocol(INVALID_RESPONSE)),
         }
     }
+}
+
+/// Whether nothing read is a datagram with nothing in it. Elsewhere (a pipe, a Unix socket of packets, a stream) it is
+/// the end, and to read again would bring nothing again, at once and for ever.
+fn has_empty_datagrams(local: &Addr) -> bool {
+    match local {
+        Addr::Udp(_) | Addr::Ip(_) => true,
+        Addr::Unix(addr) => addr.network() == "unixgram",
+        Addr::Tcp(_) | Addr::Pipe => false,
+    }
+}
+
+fn eof(text: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::UnexpectedEof, text)
 }
 
 /// Go: net/dnsclient_unix.go dnsStreamRoundTrip
@@ -334,8 +356,7 @@ fn read_full(conn: &dyn Conn, buf: &mut [u8]) -> io::Result<()> {
     while done < buf.len() {
         match conn.read(&mut buf[done..])? {
             0 => {
-                let text = if done == 0 { "EOF" } else { "unexpected EOF" };
-                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, text));
+                return Err(eof(if done == 0 { "EOF" } else { "unexpected EOF" }));
             }
             n => done += n,
         }

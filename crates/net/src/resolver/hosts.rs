@@ -3,10 +3,15 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use super::names::abs_domain_name;
 use super::watched::{Recheck, Setting};
 use crate::addr::parse_ip;
+
+/// A longer text is no address: 45 bytes, a `%`, and an interface's name, of which 15 bytes are the most on Linux. The
+/// text is copied for each name of its line, so there must be an end to it.
+const ADDR_MAX: usize = 128;
 
 /// What `/etc/hosts` says.
 #[derive(Default, Debug)]
@@ -22,7 +27,8 @@ pub(super) struct Named {
     /// As text, with the zone as it was written: the interface may come later.
     pub(super) addrs: Vec<String>,
     /// The first name of the line that has the name first.
-    pub(super) canonical: String,
+    /// Shared by all names of that line, of which there may be many.
+    pub(super) canonical: Arc<str>,
 }
 
 impl Setting for Hosts {
@@ -60,10 +66,11 @@ impl Hosts {
         let mut canonical = None;
         for name in names {
             let key = abs_domain_name(name.to_ascii_lowercase());
-            let canonical = canonical.get_or_insert_with(|| key.clone());
+            let canonical = canonical.get_or_insert_with(|| Arc::from(key.as_str()));
             self.by_addr.entry(addr.to_owned()).or_default().push(abs_domain_name(name.to_owned()));
             let named = self.by_name.entry(key);
-            let named = named.or_insert_with(|| Named { addrs: Vec::new(), canonical: canonical.clone() });
+            let named =
+                named.or_insert_with(|| Named { addrs: Vec::new(), canonical: Arc::clone(canonical) });
             named.addrs.push(addr.to_owned());
         }
     }
@@ -90,7 +97,7 @@ impl Hosts {
 /// Go: net/hosts.go parseLiteralIP
 #[doc(alias = "parseLiteralIP")]
 fn literal(text: &str) -> Option<String> {
-    let (ip, _) = parse_ip(text)?;
+    let (ip, _) = parse_ip(text).filter(|_| text.len() <= ADDR_MAX)?;
     match (ip, text.split_once('%')) {
         (IpAddr::V6(ip), Some((_, zone))) => Some(format!("{ip}%{zone}")),
         _ => Some(ip.to_string()),

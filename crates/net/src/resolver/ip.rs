@@ -104,7 +104,7 @@ impl Inner {
         let scoped = |text: &String| parse_ip(text).map(|(ip, scope)| (ip, scope.unwrap_or(0)));
         let mut addrs: Vec<_> = named.addrs.iter().filter_map(scoped).collect();
         sort_by_rfc6724(&mut addrs);
-        Some((addrs, named.canonical.clone()))
+        Some((addrs, named.canonical.to_string()))
     }
 
     /// Go: net/dnsclient_unix.go Resolver.goLookupIPCNAMEOrder

@@ -93,6 +93,8 @@ pub(super) fn lookup_order(
     }
     let hostname = hostname.strip_suffix('.').unwrap_or(hostname);
     let mut order = Vec::new();
+    // Once, and not for each of many sources.
+    let has_dns = sources.iter().any(|source| source.name == "dns");
     for source in sources {
         let name = source.name.as_str();
         if name == "files" || name == "dns" {
@@ -104,7 +106,7 @@ pub(super) fn lookup_order(
             if !can_be_skipped(name, hostname, machine) {
                 return Order::System;
             }
-        } else if !sources.iter().any(|source| source.name == "dns") {
+        } else if !has_dns {
             // What it stands for is most likely to be found by DNS, and DNS would not be asked otherwise.
             order.push("dns");
         }

@@ -72,14 +72,20 @@ where
             let landing = Landing { owner: Arc::clone(owner), flights, key: key.clone(), id };
             let work = Arc::new((work, landing));
             let spawned = {
-                let (work, ctx) = (Arc::clone(&work), call_ctx);
+                let (work, ctx) = (Arc::clone(&work), call_ctx.clone());
                 gopark_sched::try_go(move || work.1.deliver(&(work.0)(&ctx)))
             };
             if spawned.is_err() {
-                // No stack to be had: the caller does it himself, for others too.
-                let result = (work.0)(ctx);
+                // No stack to be had: the caller does it himself, for others too. Under the call's context and not
+                // his own, whose end is none of theirs; when that comes he leaves, as he would if he only waited.
+                let leaving = {
+                    let (owner, key) = (Arc::clone(owner), key.clone());
+                    ctx.after_func(move || flights(&owner).leave(&key, id, ticket))
+                };
+                let result = (work.0)(&call_ctx);
+                leaving.stop();
                 work.1.deliver(&result);
-                return Ok(result);
+                return ctx.err().map_or(Ok(result), |done| Err(NoResult::Done(done)));
             }
             // The goroutine's is to be the only one, so that a panic drops it.
             drop(work);

@@ -89,8 +89,10 @@ impl<T: Setting> Watched<T> {
         let stamp = self.stamp();
         let is_first = looks.at.replace(now).is_none();
         if is_first || stamp != looks.stamp {
-            looks.stamp = stamp;
-            if let Some(value) = (self.parse)(self.read()) {
+            let read = self.read();
+            // What could not be read is tried again, though it has not changed: it may have been a want of descriptors.
+            looks.stamp = stamp.filter(|_| read.is_ok());
+            if let Some(value) = (self.parse)(read) {
                 *self.value.write() = Arc::new(value);
             }
         }
@@ -186,6 +188,32 @@ mod tests {
         assert_eq!(watched.get_at(start).0, "never");
         dir.write("other");
         assert_eq!(watched.get_at(start + 1000 * FRESH).0, "never");
+    }
+
+    /// A process that had no descriptor left for a moment is not without its settings for ever.
+    #[test]
+    fn what_could_not_be_read_is_tried_again() {
+        use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+        static TRIES: AtomicU32 = AtomicU32::new(0);
+        fn count(read: io::Result<String>) -> Option<Text> {
+            TRIES.fetch_add(1, SeqCst);
+            text(read)
+        }
+        let dir = Dir::new("again");
+        std::fs::create_dir(dir.0.join("file")).unwrap(); // has a stamp, and cannot be read
+        let watched = Watched::new(dir.0.join("file"), count);
+        let start = Instant::now();
+        for (after, tries) in [(0, 1), (4, 1), (5, 2), (9, 2), (10, 3)] {
+            watched.get_at(start + Duration::from_secs(after));
+            assert_eq!(TRIES.load(SeqCst), tries, "after {after} s");
+        }
+        // What can be read is read once.
+        std::fs::remove_dir(dir.0.join("file")).unwrap();
+        dir.write("text");
+        for after in [15, 20, 25] {
+            assert_eq!(watched.get_at(start + Duration::from_secs(after)).0, "text");
+            assert_eq!(TRIES.load(SeqCst), 4);
+        }
     }
 
     #[test]

@@ -157,7 +157,7 @@ fn test_lookup_static_host_aliases() {
         ("test4.example.com", "test4.example.com."),
     ] {
         for name in [name.to_owned(), abs_domain_name(name.to_owned()), name.to_uppercase()] {
-            assert_eq!(hosts.lookup_host(&name).expect(&name).canonical, canonical, "{name}");
+            assert_eq!(hosts.lookup_host(&name).expect(&name).canonical.as_ref(), canonical, "{name}");
         }
     }
 }
@@ -171,4 +171,23 @@ fn a_file_that_cannot_be_read_is_as_it_was() {
     assert!(load(io::ErrorKind::Other).is_none());
     assert_eq!(Hosts::default().recheck(), Recheck::Always);
     assert_eq!(Hosts::parse(SINGLE_LINE).recheck(), Recheck::Sometimes);
+}
+
+/// What one line costs is in proportion to its length, whatever of it is long.
+#[test]
+fn long_names_and_zones_are_not_copied_for_each_name() {
+    let names: String = (0..20_000).map(|i| format!(" n{i}")).collect();
+    for line in [
+        format!("127.0.0.1 {}{names}", "c".repeat(1 << 20)),
+        format!("fe80::1%{}{names}", "z".repeat(1 << 20)),
+        format!("fe80::2%7 {}{names}", "c".repeat(200)),
+    ] {
+        let hosts = Hosts::parse(&line);
+        let kept: usize = hosts.by_name.values().map(|named| named.addrs[0].len()).sum();
+        assert!(kept <= 20_001 * ADDR_MAX);
+        // Names of one line have one canonical name, and share it.
+        let shared = hosts.by_name.values().all(|named| Arc::strong_count(&named.canonical) >= 20_000);
+        assert!(shared);
+    }
+    assert_eq!(Hosts::parse("fe80::1%eth0 a").lookup_host("a").unwrap().addrs, ["fe80::1%eth0"]);
 }
