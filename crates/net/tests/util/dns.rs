@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use gopark_net::{Addr, Conn, DnsConn, ResolverBuilder, TcpAddr};
+use gopark_net::{Addr, Conn, DnsConn, ResolverBuilder, TcpAddr, UdpAddr};
 
 pub(crate) const A: u16 = 1;
 pub(crate) const NS: u16 = 2;
@@ -388,7 +388,8 @@ impl Conn for FakeConn {
     }
 
     fn local_addr(&self) -> Addr {
-        TcpAddr { ip: None, port: 0, scope_id: 0 }.into()
+        let none = TcpAddr { ip: None, port: 0, scope_id: 0 };
+        if self.network == "tcp" { none.into() } else { UdpAddr::from(none).into() }
     }
 
     fn remote_addr(&self) -> Addr {
