@@ -28,8 +28,8 @@ use ends::{Inner, StreamEnd};
 use splice::PooledPipe;
 pub use splice::clear_pipes;
 
-/// What goes through memory goes in pieces of this size, Go's. Twice as much took up to half as much CPU time again in
-/// suite net: reader and writer no longer share the core's cache.
+/// What goes through memory goes in pieces of this size, Go's. Twice as much was no faster in suite net, and sometimes
+/// slower.
 const BUFFER: usize = 32 << 10;
 
 static BUFFERS: Pool<Box<[u8]>> = Pool::with_limit(|| vec![0; BUFFER].into_boxed_slice(), 64);
